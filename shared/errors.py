@@ -1,0 +1,50 @@
+"""The errors of asking ADX.
+
+KustoError
+├── OperationNotFound      404: unknown, or not yet visible just after its submission
+├── AccessRefused          403, or a 401 that a fresh token did not mend, or no token to be had
+├── Throttled              429
+├── Unavailable            408, 5xx, time-outs, connections that fail, bodies that are no status
+├── RequestRejected        any other 4xx: asking again unchanged does not help
+└── EndpointNotAllowed     not in KUSTO_INGEST_URI or KUSTO_ALLOWED_INGEST_URIS; no byte was sent
+"""
+
+from datetime import timedelta
+
+
+class KustoError(Exception):
+    """ADX did not answer what it was asked.
+
+    Attributes:
+        retry_after: How long the service asks to wait, if it said so.
+        maybe_accepted: For a submission: it may have been accepted although no answer says so.
+    """
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, maybe_accepted: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.maybe_accepted = maybe_accepted
+
+
+class OperationNotFound(KustoError):
+    """The operation is not known to ADX, or not yet."""
+
+
+class AccessRefused(KustoError):
+    """ADX refused the app's identity; the message names the role that is missing."""
+
+
+class Throttled(KustoError):
+    """The cluster asks for fewer requests."""
+
+
+class Unavailable(KustoError):
+    """The service, or the way to it, failed; trying again may help."""
+
+
+class RequestRejected(KustoError):
+    """The request itself is wrong."""
+
+
+class EndpointNotAllowed(KustoError):
+    """The endpoint may not be sent a token."""

@@ -1,0 +1,193 @@
+"""The facts that the app is about, and nothing that does I/O.
+
+Times are aware datetimes in UTC. A cluster is the origin of its ingestion endpoint, such as
+``https://ingest-mycluster.westeurope.kusto.windows.net``, without a trailing slash.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+ALREADY_INGESTED = "Skipped_IngestByTagAlreadyExists"
+"""Reported as Failed although ``ingestIfNotExists`` matched: the data is there, so it counts as success."""
+
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
+
+
+class BlobStatus(StrEnum):
+    """What ADX says of one blob. ``Queued`` is only in the SDK's dialect. Others may come and are kept as text."""
+
+    QUEUED = "Queued"
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+
+FINAL_BLOB_STATUSES = frozenset({BlobStatus.SUCCEEDED, BlobStatus.FAILED, BlobStatus.CANCELED})
+
+
+class FailureStatus(StrEnum):
+    """Whether a failed blob may succeed if tried again. A value that is not listed is read as ``Unknown``."""
+
+    UNKNOWN = "Unknown"
+    PERMANENT = "Permanent"
+    TRANSIENT = "Transient"
+    EXHAUSTED = "Exhausted"
+
+
+class OperationState(StrEnum):
+    """The column ``State`` of ``IngestionOperations``."""
+
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    PARTIALLY_SUCCEEDED = "PartiallySucceeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+    NOT_FOUND = "NotFound"
+    TIMED_OUT = "TimedOut"
+
+
+class RetryState(StrEnum):
+    """The column ``RetryState`` of ``IngestionBlobs``."""
+
+    NONE = ""
+    PENDING = "Pending"
+    ENQUEUED = "Enqueued"
+    RESUBMITTED = "Resubmitted"
+    RECOVERED = "Recovered"
+    ATTEMPTS_EXHAUSTED = "AttemptsExhausted"
+    NOT_RESUBMITTABLE = "NotResubmittable"
+
+
+def _digest(*lines: str) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One queued ingestion, as ADX knows it. ``operation_id`` is opaque and may hold any character."""
+
+    cluster: str
+    database: str
+    table: str
+    operation_id: str
+
+    @property
+    def key(self) -> str:
+        """32 hex digits that name the operation in every table."""
+        return _digest(self.cluster, self.database, self.table, self.operation_id)
+
+
+def bare_url(url: str) -> str:
+    """The URL without what may be a secret: its query, its fragment, and what Kusto reads after a semicolon.
+
+    Kusto takes credentials behind ``;`` (an account key, ``managed_identity=…``), see
+    https://learn.microsoft.com/kusto/api/connection-strings/storage-connection-strings. A user name or password
+    before the host goes too.
+    """
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@", r"\1", re.split(r"[?#;]", url, maxsplit=1)[0])
+
+
+def blob_key(source_id: str | None, url: str | None) -> str:
+    """32 hex digits that name a blob within its operation, over its ``sourceId`` and bare URL."""
+    return _digest(source_id or "", bare_url(url or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class BlobReport:
+    """One element of a status answer's ``details``.
+
+    ``status`` and ``failure_status`` are the enum's spelling where the value is known in any casing, else the text
+    as it came. ``failure_status`` is None unless ADX gave one.
+    """
+
+    status: str
+    source_id: str | None = None
+    url: str | None = None
+    start_time: datetime | None = None
+    last_updated: datetime | None = None
+    error_code: str | None = None
+    failure_status: str | None = None
+    details: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether ADX has nothing left to do on this blob by itself (a Transient failure may yet mend)."""
+        return self.status in FINAL_BLOB_STATUSES
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the data is in the table."""
+        return self.status == BlobStatus.SUCCEEDED or (
+            self.status == BlobStatus.FAILED and self.error_code == ALREADY_INGESTED
+        )
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the blob failed and its data is not known to be there."""
+        return self.status == BlobStatus.FAILED and not self.has_succeeded
+
+    @property
+    def failure(self) -> FailureStatus | None:
+        """How the blob failed, an unlisted or missing ``failureStatus`` read as ``Unknown``. None if it did not."""
+        if not self.has_failed:
+            return None
+        known = set(FailureStatus)
+        return FailureStatus(self.failure_status) if self.failure_status in known else FailureStatus.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Blobs by category. ``other`` sums the categories that this app does not know: they count as not finished."""
+
+    succeeded: int = 0
+    failed: int = 0
+    in_progress: int = 0
+    canceled: int = 0
+    other: int = 0
+
+    @property
+    def total(self) -> int:
+        """All blobs counted."""
+        return self.finished + self.in_progress + self.other
+
+    @property
+    def finished(self) -> int:
+        """Blobs in a final state."""
+        return self.succeeded + self.failed + self.canceled
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """One answer of the status endpoint.
+
+    ``counts`` is None where the answer had no ``status`` object; ``blobs`` is None where it had no ``details`` array.
+    """
+
+    counts: Counts | None = None
+    blobs: tuple[BlobReport, ...] | None = None
+    start_time: datetime | None = None
+    last_updated: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSource:
+    """One blob to submit: a URL that the service can read, so a secret; kept out of logs by its ``repr``."""
+
+    url: str = field(repr=False)
+    source_id: str | None = None
+    raw_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionLimits:
+    """What the configuration endpoint answers that matters here."""
+
+    max_blobs_per_request: int = 20
+
+
+type Properties = Mapping[str, Json]
