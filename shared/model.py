@@ -6,10 +6,12 @@ Times are aware datetimes in UTC. A cluster is the origin of its ingestion endpo
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 ALREADY_INGESTED = "Skipped_IngestByTagAlreadyExists"
 """Reported as Failed although ``ingestIfNotExists`` matched: the data is there, so it counts as success."""
@@ -92,9 +94,12 @@ def bare_url(url: str) -> str:
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@", r"\1", re.split(r"[?#;]", url, maxsplit=1)[0])
 
 
-def blob_key(source_id: str | None, url: str | None) -> str:
-    """32 hex digits that name a blob within its operation, over its ``sourceId`` and bare URL."""
-    return _digest(source_id or "", bare_url(url or ""))
+def blob_key(source_id: str | None, url: str | None, occurrence: int = 0) -> str:
+    """32 hex digits that name a blob within its operation, over its ``sourceId`` and bare URL.
+
+    ``occurrence`` tells blobs apart that one answer names alike: the second is 1.
+    """
+    return _digest(source_id or "", bare_url(url or ""), *([str(occurrence)] if occurrence else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,11 @@ class BlobReport:
     error_code: str | None = None
     failure_status: str | None = None
     details: str | None = None
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether it failed in the only way that is tried again."""
+        return self.failure is FailureStatus.TRANSIENT
 
     @property
     def is_final(self) -> bool:
@@ -150,6 +160,15 @@ class Counts:
     canceled: int = 0
     other: int = 0
 
+    @classmethod
+    def of(cls, blobs: Iterable[BlobReport]) -> Self:
+        """The blobs by the status that ADX gave them."""
+        by_status = Counter(blob.status for blob in blobs)
+        in_progress = by_status[BlobStatus.IN_PROGRESS] + by_status[BlobStatus.QUEUED]
+        finished = [by_status[each] for each in (BlobStatus.SUCCEEDED, BlobStatus.FAILED, BlobStatus.CANCELED)]
+        succeeded, failed, canceled = finished
+        return cls(succeeded, failed, in_progress, canceled, by_status.total() - sum(finished) - in_progress)
+
     @property
     def total(self) -> int:
         """All blobs counted."""
@@ -172,6 +191,11 @@ class StatusReport:
     blobs: tuple[BlobReport, ...] | None = None
     start_time: datetime | None = None
     last_updated: datetime | None = None
+
+    @property
+    def tally(self) -> Counts:
+        """The counts; where there are none, those of the blobs in the details."""
+        return self.counts or Counts.of(self.blobs or ())
 
 
 @dataclass(frozen=True, slots=True)

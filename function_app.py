@@ -1,0 +1,46 @@
+"""The functions: their triggers and nothing else."""
+
+import azure.functions as func
+
+from shared.app import tracker
+from shared.settings import STORAGE_CONNECTION, RetryMode, load
+
+settings = load()
+app = func.FunctionApp()
+
+
+@app.function_name("register_operation")
+@app.queue_trigger("message", settings.operations_queue, STORAGE_CONNECTION)
+def register_operation(message: func.QueueMessage) -> None:
+    """An upstream job has posted an operation ID."""
+    tracker(settings).register_operation(message.get_body())
+
+
+@app.function_name("poll_operations")
+@app.timer_trigger("timer", settings.polling.schedule, run_on_startup=False)
+def poll_operations(timer: func.TimerRequest) -> None:  # noqa: ARG001, the worker passes it by its name
+    """It is time to ask ADX for what is due."""
+    tracker(settings).poll_operations()
+
+
+@app.function_name("poll_batch")
+@app.queue_trigger("message", settings.poll_queue, STORAGE_CONNECTION)
+def poll_batch(message: func.QueueMessage) -> None:
+    """More was due than one instance takes on; this is a part of it."""
+    tracker(settings).poll_batch(message.get_body())
+
+
+if settings.retrying.mode is RetryMode.RESUBMIT:
+
+    @app.function_name("resubmit_blobs")
+    @app.queue_trigger("message", settings.retry_queue, STORAGE_CONNECTION)
+    def resubmit_blobs(message: func.QueueMessage) -> None:
+        """Some blobs failed in a way that may pass."""
+        tracker(settings).resubmit_blobs(message.get_body())
+
+
+@app.function_name("prune_results")
+@app.timer_trigger("timer", "0 30 3 * * *", run_on_startup=False)
+def prune_results(timer: func.TimerRequest) -> None:  # noqa: ARG001, the worker passes it by its name
+    """Once a day, old results go."""
+    tracker(settings).prune_results()

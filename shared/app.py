@@ -1,0 +1,175 @@
+"""The app put together, once an instance: what each function calls."""
+
+import base64
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import cache
+
+from azure.core.credentials import TokenCredential
+from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+
+from shared import queues
+from shared.ambient import Ambient
+from shared.blob_access import make_access
+from shared.endpoints import Endpoints, is_known_kusto
+from shared.kusto.client import KustoClient
+from shared.kusto.tokens import IdentityTokens, LocalTokens
+from shared.messages import Defaults, MessageRefused, read_operation, read_poll_batch, read_retry
+from shared.poll import Poller
+from shared.progress import Pace
+from shared.prune import Pruner
+from shared.queues import Queue
+from shared.register import Registrar
+from shared.resubmit import Resubmitter, Rules
+from shared.settings import KustoAuth, Settings
+from shared.settle import Settler
+from shared.store import tables
+from shared.store.outstanding import OutstandingOperations
+from shared.store.results import Results
+from shared.store.tables import Table
+from shared.telemetry import event
+
+BUDGET = timedelta(seconds=60)
+"""An invocation begins with no further operation after this; ``functionTimeout`` in host.json is far above it."""
+
+_STORAGE_THREADS = 16
+
+
+class Tracker:
+    """What the functions call; each takes a message's body as it came."""
+
+    def __init__(self, settings: Settings, ambient: Ambient) -> None:
+        credential = None if settings.storage.connection_string else _credential(settings.storage.client_id)
+        table_service = tables.connect(settings.storage, credential)
+        queue_service = queues.connect(settings.storage, credential)
+        operations, blobs, outstanding_table = (
+            Table(table_service.get_table_client(name))
+            for name in ("IngestionOperations", "IngestionBlobs", "OutstandingOperations")
+        )
+        retries, batches = (
+            Queue(queue_service.get_queue_client(name)) for name in (settings.retry_queue, settings.poll_queue)
+        )
+        for each in (operations, blobs, outstanding_table, retries, batches):
+            each.create()
+        self._poison = {
+            name: Queue(queue_service.get_queue_client(f"{name}-poison"))
+            for name in (settings.operations_queue, settings.retry_queue, settings.poll_queue)
+        }
+        self._settings = settings
+        self._defaults = Defaults(
+            Endpoints(settings.ingest_uri, settings.allowed_ingest_uris), settings.database, settings.table
+        )
+        results = Results(operations, blobs)
+        outstanding = OutstandingOperations(
+            outstanding_table, self._defaults, ThreadPoolExecutor(_STORAGE_THREADS, "storage")
+        )
+        outstanding.check_layout()
+        adx = KustoClient(_tokens(settings), concurrency=settings.polling.concurrency, ambient=ambient)
+        settler = Settler(outstanding, results, retries, settings.retrying, ambient)
+        self._registrar = Registrar(outstanding, results, settings.polling, ambient)
+        self._poller = Poller(
+            outstanding,
+            adx,
+            settler,
+            batches,
+            Pace(settings.polling, ambient),
+            executor=ThreadPoolExecutor(settings.polling.concurrency, "poll"),
+            budget=BUDGET,
+        )
+        self._resubmitter = Resubmitter(
+            adx,
+            results,
+            settler,
+            self._registrar,
+            retries,
+            make_access(settings.retrying.blob_access, lambda: _credential(settings.client_id), ambient.now),
+            Rules(settings.retrying, settings.polling),
+            ambient,
+        )
+        self._pruner = Pruner(results, settings.retention, BUDGET, ambient)
+
+    def register_operation(self, body: bytes) -> None:
+        """Begin to watch an operation."""
+        self._read(
+            self._settings.operations_queue,
+            body,
+            lambda: read_operation(body, self._defaults),
+            self._registrar.register,
+        )
+
+    def poll_operations(self) -> None:
+        """Poll what is due."""
+        self._poller.tick()
+
+    def poll_batch(self, body: bytes) -> None:
+        """Poll one batch of what is due."""
+        self._read(self._settings.poll_queue, body, lambda: read_poll_batch(body), self._poller.batch)
+
+    def resubmit_blobs(self, body: bytes) -> None:
+        """Try the blobs of a retry message again."""
+        self._read(self._settings.retry_queue, body, lambda: read_retry(body, self._defaults), self._resubmitter.handle)
+
+    def prune_results(self) -> None:
+        """Remove results past retention."""
+        self._pruner.prune()
+
+    def _read[M](self, queue: str, body: bytes, read: Callable[[], M], handle: Callable[[M], object]) -> None:
+        """Handle a message; one that can't be understood is kept in the poison queue as it came."""
+        try:
+            message = read()
+        except MessageRefused as refusal:
+            self._poison[queue].send(_as_text(body))
+            event(
+                "message.refused",
+                f"{refusal}; it is kept in {queue}-poison",
+                level=logging.ERROR,
+                queue=queue,
+                bytes=len(body),
+            )
+            return
+        handle(message)
+
+
+@cache
+def _build(settings: Settings) -> Tracker:
+    for name in ("azure", "urllib3"):
+        # They tell of every request.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for uri in sorted({settings.ingest_uri, *settings.allowed_ingest_uris}):
+        if not is_known_kusto(uri):
+            event(
+                "settings.unknown_endpoint",
+                f"{uri} is in none of the domains of Azure Data Explorer; check that a token may go there",
+                level=logging.WARNING,
+            )
+    return Tracker(settings, Ambient())
+
+
+_building = threading.Lock()
+
+
+def tracker(settings: Settings) -> Tracker:
+    """The app of this instance, built at the first call: indexing the functions must not wait for storage."""
+    with _building:
+        return _build(settings)
+
+
+def _credential(client_id: str) -> TokenCredential:
+    """The named identity in Azure; else whatever the machine has: its identity, or a developer's login."""
+    return ManagedIdentityCredential(client_id=client_id) if client_id else DefaultAzureCredential()
+
+
+def _tokens(settings: Settings) -> LocalTokens | IdentityTokens:
+    if settings.auth is KustoAuth.NONE:
+        return LocalTokens()
+    return IdentityTokens(lambda: _credential(settings.client_id))
+
+
+def _as_text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode()

@@ -1,0 +1,92 @@
+"""Which ingestion endpoints may be sent a token: compared as parsed origins, never as text.
+
+A cluster is written as the origin of its ingestion endpoint, lower case, without the scheme's own port and without a
+trailing slash, so that two spellings of one endpoint are one cluster.
+"""
+
+import re
+from dataclasses import dataclass
+
+from shared.errors import EndpointNotAllowed
+
+_ORIGIN = re.compile(r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*|\[::1\])(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])")
+_OWN_PORTS = {"https": "443", "http": "80"}
+_MOST_PORT = 65_535
+
+# The domains of wellKnownKustoEndpoints.json in azure-kusto-data, which the SDKs trust with a token.
+_KUSTO_DOMAINS = (
+    ".kusto.windows.net",
+    ".kustomfa.windows.net",
+    ".kustodev.windows.net",
+    ".kusto.azuresynapse.net",
+    ".kusto.data.microsoft.com",
+    ".kusto.fabric.microsoft.com",
+    ".playfab.com",
+    ".kusto.chinacloudapi.cn",
+    ".kustomfa.chinacloudapi.cn",
+    ".kusto.azuresynapse.azure.cn",
+    ".kusto.usgovcloudapi.net",
+    ".kustomfa.usgovcloudapi.net",
+)
+
+
+def parse_origin(text: str) -> str:
+    """The origin of an endpoint: scheme, host and, where it isn't the scheme's own, port.
+
+    Raises:
+        EndpointNotAllowed: it is no plain origin, or is HTTP to anywhere but this machine.
+    """
+    found = _ORIGIN.fullmatch(text.strip())
+    if not found or (found[3] and not 0 < int(found[3]) <= _MOST_PORT):
+        raise EndpointNotAllowed("an endpoint is https://HOST, without a user name, path or query")
+    scheme, host, port = found[1].lower(), found[2].lower(), found[3] and str(int(found[3]))
+    if scheme == "http" and not _LOOPBACK.fullmatch(host):
+        raise EndpointNotAllowed("HTTP is for endpoints on this machine alone: a token would travel unencrypted")
+    return f"{scheme}://{host}" + (f":{port}" if port and port != _OWN_PORTS[scheme] else "")
+
+
+def is_loopback(origin: str) -> bool:
+    """Whether an origin is on this machine."""
+    return bool(_LOOPBACK.fullmatch(_host(origin)))
+
+
+def is_known_kusto(origin: str) -> bool:
+    """Whether an origin is one that the SDKs send tokens to, or on this machine."""
+    return is_loopback(origin) or _host(origin).endswith(_KUSTO_DOMAINS)
+
+
+def cluster_name(origin: str) -> str:
+    """A cluster for people: ``mycluster.westeurope`` of ``https://ingest-mycluster.westeurope.kusto.windows.net``."""
+    host = _host(origin).removeprefix("ingest-")
+    for domain in _KUSTO_DOMAINS:
+        host = host.removesuffix(domain)
+    port = re.search(r":[0-9]+$", origin)
+    return host + (port[0] if port else "")
+
+
+def _host(origin: str) -> str:
+    return re.sub(r":[0-9]+$", "", origin.partition("://")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The endpoints that may be sent a token: the default one and further ones, all as origins."""
+
+    default: str
+    further: frozenset[str] = frozenset()
+
+    def resolve(self, offered: str | None) -> str:
+        """The cluster that a message means.
+
+        Raises:
+            EndpointNotAllowed: it is none of the configured ones.
+        """
+        if not offered:
+            return self.default
+        origin = parse_origin(offered)
+        if origin != self.default and origin not in self.further:
+            raise EndpointNotAllowed(
+                f"the cluster {origin} is neither KUSTO_INGEST_URI nor in KUSTO_ALLOWED_INGEST_URIS"
+            )
+        return origin

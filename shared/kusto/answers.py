@@ -1,0 +1,151 @@
+"""Reading a status answer, in the documentation's dialect and in the SDK's, and whatever else may come.
+
+The dialects differ in the casing of the counts and in the names of a blob's times; the SDK's blobs have no URL. See
+https://learn.microsoft.com/kusto/api/rest/queued-ingest-status-http, and ``ingest-v2/src/main/resources/openapi.yaml``
+of https://github.com/Azure/azure-kusto-java.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from shared.model import BlobReport, BlobStatus, Counts, FailureStatus, StatusReport
+from shared.redaction import redact
+
+_EARLIEST = datetime(1601, 1, 1, tzinfo=UTC)
+"""What Table Storage takes; .NET writes a time that is not set as year 1."""
+
+_MOST_COUNT = 2**31 - 1
+
+type _Fields = Mapping[str, Any]
+
+
+class NoStatus(ValueError):
+    """The body is no status answer: an error of the service, or of something on the way."""
+
+
+def read_status(body: bytes) -> StatusReport:
+    """Read the body of a status answer.
+
+    Raises:
+        NoStatus: it is no JSON object, or says something that can't be a status.
+    """
+    fields = _object(_parse(body), "the answer")
+    details = fields.get("details")
+    return StatusReport(
+        counts=_counts(fields.get("status")),
+        blobs=tuple(_blob(_object(each, "a blob")) for each in details) if isinstance(details, list) else None,
+        start_time=_time(fields, "starttime", "startedat"),
+        last_updated=_time(fields, "lastupdated", "lastupdatetime"),
+    )
+
+
+def read_operation_id(body: bytes) -> str | None:
+    """The operation ID of a submission's answer, None if it has none.
+
+    Raises:
+        NoStatus: it is no JSON object.
+    """
+    return _text(_object(_parse(body), "the answer"), "ingestionoperationid")
+
+
+def read_most_blobs(body: bytes) -> int | None:
+    """``maxBlobsPerBatch`` of the configuration, None if it doesn't say.
+
+    Raises:
+        NoStatus: it is no JSON object.
+    """
+    settings = _object(_parse(body), "the answer").get("ingestionsettings")
+    most = _object(settings, "ingestionSettings").get("maxblobsperbatch") if isinstance(settings, dict) else None
+    return most if isinstance(most, int) and not isinstance(most, bool) and most > 0 else None
+
+
+def read_error(body: bytes) -> tuple[str, bool | None]:
+    """What an error body says, for a person and without secrets, and its ``@permanent`` if it is Kusto's own."""
+    try:
+        error = _object(_object(_parse(body), "the answer").get("error"), "error")
+    except NoStatus:
+        text = " ".join(body[:500].decode(errors="replace").split())
+        return redact(text)[:200], None
+    text = ": ".join(filter(None, (_text(error, "code"), _text(error, "@message") or _text(error, "message"))))
+    permanent = error.get("@permanent")
+    return redact(text)[:500], permanent if isinstance(permanent, bool) else None
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise NoStatus("the body is no JSON") from None
+
+
+def _object(value: object, what: str) -> _Fields:
+    """A JSON object, its names in lower case: that is all the dialects differ in."""
+    if not isinstance(value, dict):
+        raise NoStatus(f"{what} is no JSON object")
+    return {name.lower(): each for name, each in value.items()}
+
+
+def _counts(value: object) -> Counts | None:
+    if value is None:
+        return None
+    known = {"succeeded": 0, "failed": 0, "inprogress": 0, "canceled": 0}
+    other = 0
+    for name, each in _object(value, "status").items():
+        if name in known:
+            known[name] = _count(each)
+        elif name != "queued" and (isinstance(each, bool) or not isinstance(each, int | float)):
+            continue
+        else:
+            other += _count(each)
+    return Counts(known["succeeded"], known["failed"], known["inprogress"], known["canceled"], other)
+
+
+def _count(value: object) -> int:
+    if value is None:
+        return 0
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_whole or not 0 <= value <= _MOST_COUNT:
+        raise NoStatus("a count is no whole number")
+    return int(value)
+
+
+def _blob(fields: _Fields) -> BlobReport:
+    details = _text(fields, "details")
+    return BlobReport(
+        status=_listed(BlobStatus, _text(fields, "status")) or "",
+        source_id=_text(fields, "sourceid"),
+        url=_text(fields, "url"),
+        start_time=_time(fields, "starttime", "startedat"),
+        last_updated=_time(fields, "lastupdated", "lastupdatetime"),
+        error_code=_text(fields, "errorcode"),
+        failure_status=_listed(FailureStatus, _text(fields, "failurestatus")),
+        details=details and redact(details),
+    )
+
+
+def _listed(kind: type[StrEnum], text: str | None) -> str | None:
+    """The enum's spelling of a value that it lists in any casing, else the text as it came."""
+    spellings = {member.value.lower(): member.value for member in kind}
+    return text and spellings.get(text.lower(), text)
+
+
+def _text(fields: _Fields, name: str) -> str | None:
+    """A field's text; a number as its digits, nothing else, and nothing that a table could not keep."""
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value).encode(errors="replace").decode().replace("\0", "�") or None
+
+
+def _time(fields: _Fields, *names: str) -> datetime | None:
+    """A time, taken for UTC if it doesn't say. None if there is none, or none that Table Storage could keep."""
+    value = next((fields[name] for name in names if isinstance(fields.get(name), str)), "")
+    try:
+        time = datetime.fromisoformat(value)
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return time if time >= _EARLIEST else None

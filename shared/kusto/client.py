@@ -1,0 +1,288 @@
+"""The three calls of ADX's ingestion REST API, over one pool of connections.
+
+No redirect is followed, no cookie kept, no netrc's credentials mixed in, and an answer has a limit of size and of time
+for the whole of it, so that no server can hold an invocation. See
+https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued-ingest-status-http.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, override
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+
+from shared.ambient import Ambient
+from shared.errors import AccessRefused, OperationNotFound, RequestRejected, Throttled, Unavailable
+from shared.kusto.answers import NoStatus, read_error, read_most_blobs, read_operation_id, read_status
+from shared.kusto.tokens import Tokens
+from shared.model import BlobSource, IngestionLimits, Json, Operation, Properties, StatusReport
+
+VERSION = "0.1.0"
+
+_MOST_BYTES = 16 * 1024 * 1024
+_LONGEST_WAIT = timedelta(hours=1)
+_CHUNK = 64 * 1024
+_ROLES = (
+    "The app's identity needs Ingestor on the table and User on the database: "
+    ".add table {table} ingestors ('aadapp=<client ID>;<tenant ID>') and "
+    ".add database {database} users ('aadapp=<client ID>;<tenant ID>')"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect, between two bytes, and for the whole answer."""
+
+    connect: float = 10.0
+    read: float = 20.0
+    whole: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: bytes
+    retry_after: timedelta | None
+    activity_id: str
+
+
+class KustoClient:
+    """Asks and submits. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        *,
+        concurrency: int,
+        ambient: Ambient,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._tokens = tokens
+        self._ambient = ambient
+        self._timeouts = timeouts or Timeouts()
+        self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=concurrency, pool_maxsize=concurrency, max_retries=0)
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, adapter)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def status(self, operation: Operation, *, details: bool) -> StatusReport:
+        """What ADX says of an operation, with ``details`` of each blob.
+
+        Raises:
+            KustoError: as ``shared.errors`` lists them.
+        """
+        path = _queued_path(operation.database, operation.table, operation.operation_id)
+        answer = self._get(operation.cluster, path, {"details": "true" if details else "false"})
+        if answer.status == requests.codes.not_found:
+            raise OperationNotFound(f"ADX does not know the operation ({_described(answer)})")
+        _check(answer, database=operation.database, table=operation.table)
+        return _read(answer, read_status)
+
+    def submit(self, parent: Operation, blobs: Sequence[BlobSource], properties: Properties) -> str | None:
+        """Submit blobs to the table of ``parent`` in one request. It is never repeated here.
+
+        Returns:
+            The new operation's ID, None if the service gave none.
+
+        Raises:
+            KustoError: as ``shared.errors`` lists them, with ``maybe_accepted`` set where no answer says otherwise.
+        """
+        content: dict[str, Json] = {
+            "timestamp": self._ambient.now().astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "blobs": [_source_fields(blob) for blob in blobs],
+            "properties": {**properties, "enableTracking": True},
+        }
+        answer = self._authorized("POST", parent.cluster, _queued_path(parent.database, parent.table), json=content)
+        if answer.status == requests.codes.not_found:
+            raise RequestRejected(f"ADX does not know the database or the table ({_described(answer)})")
+        try:
+            _check(answer, database=parent.database, table=parent.table)
+            return _read(answer, read_operation_id)
+        except Unavailable as error:
+            error.maybe_accepted = True
+            raise
+
+    def limits(self, cluster: str) -> IngestionLimits:
+        """The limits that the cluster's configuration gives.
+
+        Raises:
+            KustoError: as ``shared.errors`` lists them.
+        """
+        answer = self._get(cluster, "/v1/rest/ingestion/configuration", {})
+        _check(answer)
+        most = _read(answer, read_most_blobs)
+        return IngestionLimits(most) if most else IngestionLimits()
+
+    def _get(self, cluster: str, path: str, query: dict[str, str]) -> Answer:
+        """Ask, and once more if the connection broke: one that was kept open may have been closed meanwhile."""
+        try:
+            return self._authorized("GET", cluster, path, params=query)
+        except Unavailable as error:
+            if not isinstance(error.__cause__, requests.ConnectionError):
+                raise
+            return self._authorized("GET", cluster, path, params=query)
+
+    def _authorized(self, method: str, cluster: str, path: str, **content: Any) -> Answer:  # noqa: ANN401, of requests
+        """Send with a token, and once more with a fresh one after a 401."""
+        token = self._tokens.token(cluster)
+        answer = self._send(method, cluster + path, token, content)
+        if answer.status == requests.codes.unauthorized:
+            self._tokens.discard(cluster, token)
+            answer = self._send(method, cluster + path, self._tokens.token(cluster), content)
+        return answer
+
+    def _send(self, method: str, url: str, token: str, content: dict[str, Any]) -> Answer:
+        request_id = f"AdxIngestionTracker;{self._ambient.new_id()}"
+        ends = time.monotonic() + self._timeouts.whole
+        try:
+            response = self._session.request(
+                method,
+                url,
+                auth=_Bearer(token),
+                headers=_headers(request_id),
+                timeout=(self._timeouts.connect, self._timeouts.read),
+                allow_redirects=False,
+                stream=True,
+                **content,
+            )
+            with closing(response):
+                return Answer(
+                    status=response.status_code,
+                    body=_body(response, ends),
+                    retry_after=_retry_after(response.headers.get("Retry-After"), self._ambient.now()),
+                    activity_id=f"request {request_id}, activity {response.headers.get('x-ms-activity-id', 'none')}",
+                )
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise Unavailable(
+                f"no answer: {_kind(error)} (request {request_id})",
+                maybe_accepted=method == "POST" and not _never_sent(error),
+            ) from error
+
+
+class _AnswerTooMuch(OSError):
+    """The answer is too long, or takes too long."""
+
+
+class _Bearer(AuthBase):
+    """As an ``auth`` object the token can't be replaced by what a netrc file says of the host."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    @override
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _headers(request_id: str) -> dict[str, str]:
+    return {
+        "Accept": "application/json",
+        "x-ms-app": "AdxIngestionTracker",
+        "x-ms-user": "AdxIngestionTracker",
+        "x-ms-client-version": f"AdxIngestionTracker:{VERSION}",
+        "x-ms-version": "2024-12-12",
+        "x-ms-client-request-id": request_id,
+    }
+
+
+def _queued_path(*parts: str) -> str:
+    return "/".join(["/v1/rest/ingestion/queued", *(quote(part, safe="") for part in parts)])
+
+
+def _source_fields(blob: BlobSource) -> dict[str, Json]:
+    fields: dict[str, Json] = {"url": blob.url, "sourceId": blob.source_id, "rawSize": blob.raw_size}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _body(response: requests.Response, ends: float) -> bytes:
+    """The whole body, read as it arrives.
+
+    Raises:
+        _AnswerTooMuch: it is too large or takes too long.
+    """
+    parts, size = [], 0
+    # read1 returns with what has come; read would wait for a full buffer, for as long as a byte comes now and then.
+    while part := response.raw.read1(_CHUNK, decode_content=True):
+        parts.append(part)
+        size += len(part)
+        if size > _MOST_BYTES:
+            raise _AnswerTooMuch(f"more than {_MOST_BYTES} bytes")
+        if time.monotonic() > ends:
+            raise _AnswerTooMuch("it took too long")
+    return b"".join(parts)
+
+
+def _check(answer: Answer, *, database: str = "<database>", table: str = "<table>") -> None:
+    """Nothing, if the status is 200 or another 2xx.
+
+    Raises:
+        KustoError: the one that the status stands for.
+    """
+    status, said = answer.status, _described(answer)
+    if 200 <= status < 300:  # noqa: PLR2004, HTTP
+        return
+    if status in {requests.codes.unauthorized, requests.codes.forbidden}:
+        what = "refuses the app's token" if status == requests.codes.unauthorized else "refuses the app's identity"
+        raise AccessRefused(f"ADX {what} ({said}). {_ROLES.format(database=database, table=table)}")
+    if status == requests.codes.too_many_requests:
+        raise Throttled(f"ADX asks for fewer requests ({said})", retry_after=answer.retry_after)
+    is_lasting = read_error(answer.body)[1] is not False
+    if 400 <= status < 500 and status != requests.codes.request_timeout and is_lasting:  # noqa: PLR2004, HTTP
+        raise RequestRejected(f"ADX rejects the request ({said})")
+    raise Unavailable(f"ADX can't answer now ({said})", retry_after=answer.retry_after)
+
+
+def _read[T](answer: Answer, read: Callable[[bytes], T]) -> T:
+    try:
+        return read(answer.body)
+    except NoStatus as error:
+        raise Unavailable(f"the answer can't be used: {error} ({_described(answer)})") from None
+
+
+def _described(answer: Answer) -> str:
+    text, _ = read_error(answer.body)
+    return ", ".join(filter(None, (f"HTTP {answer.status}", text, answer.activity_id)))
+
+
+def _retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """``Retry-After``: seconds or an HTTP date, an hour at the most."""
+    if not value:
+        return None
+    try:
+        wait = timedelta(seconds=min(int(value), 10**6)) if value.isdecimal() else parsedate_to_datetime(value) - now
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(wait, timedelta()), _LONGEST_WAIT)
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether the connection was never made, so that the service can't have seen the request."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(
+        reason, NewConnectionError | ConnectTimeoutError | SSLError
+    )
+
+
+def _kind(error: BaseException) -> str:
+    """What happened, without the URL that the libraries put into their texts."""
+    if isinstance(error, _AnswerTooMuch):
+        return str(error)
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return " of ".join(dict.fromkeys(type(each).__name__ for each in (reason, error) if each is not None))

@@ -1,0 +1,421 @@
+"""The messages of the three queues: reading what comes, writing what goes.
+
+A message is read whether it comes as plain text or as base64, since senders differ. Sizes are of the JSON text, which
+is all ASCII.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from shared import keys
+from shared.endpoints import Endpoints, cluster_name
+from shared.errors import EndpointNotAllowed
+from shared.model import BlobSource, Json, Operation, Properties
+
+MOST_BLOBS = 20
+"""Blobs in one retry message: what ADX takes in one request."""
+
+MOST_BYTES = 48 * 1024
+"""Bytes of one retry message: what a queue takes (64 KiB) if a consumer's library passes it on as base64."""
+
+LONGEST_DETAILS = 1024
+"""Characters of a blob's error text in a retry message; the table keeps all of it."""
+
+type Object = dict[str, Json]
+
+
+class MessageRefused(Exception):
+    """The message can't be accepted; the text says why, without quoting what may be a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedBlob:
+    """A blob that the message named. Its URL may hold a credential, so its ``repr`` leaves that out.
+
+    ``url_brought`` is False where the app itself registered a resubmission whose URL has no credential of its own.
+    """
+
+    url: str | None = field(default=None, repr=False)
+    source_id: str | None = None
+    raw_size: int | None = None
+    url_brought: bool = True
+    extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OperationMessage:
+    """A message of ``ingestion-operations``. ``extra`` has the fields that the app does not know."""
+
+    operation: Operation
+    properties: Properties | None = field(default=None, repr=False)
+    blobs: tuple[NamedBlob, ...] = ()
+    correlation_id: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryBlob:
+    """A failed blob in a retry message. ``url_brought``: the URL came in the operation's message, not from ADX."""
+
+    url: str | None = field(default=None, repr=False)
+    source_id: str | None = None
+    raw_size: int | None = None
+    error_code: str | None = None
+    failure_status: str | None = None
+    details: str | None = field(default=None, repr=False)
+    url_brought: bool = False
+    extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
+
+    def as_source(self, url: str, source_id: str) -> BlobSource:
+        """The blob as it is submitted again, with a URL that the service can read."""
+        return BlobSource(url=url, source_id=source_id, raw_size=self.raw_size)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryMessage:
+    """A message of ``ingestion-retries``: one resubmission. ``attempt`` is that of the operation that failed."""
+
+    operation: Operation
+    root_operation_id: str
+    attempt: int
+    enqueued_at: datetime
+    blobs: tuple[RetryBlob, ...]
+    properties: Properties | None = field(default=None, repr=False)
+    correlation_id: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PollBatch:
+    """A message of ``ingestion-polls``: the due rows of one shard from ``first`` to ``last``, both included."""
+
+    shard: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a message that doesn't name its cluster, database or table means."""
+
+    endpoints: Endpoints
+    database: str = ""
+    table: str = ""
+
+
+def read_operation(body: bytes, defaults: Defaults) -> OperationMessage:
+    """Read a message of ``ingestion-operations``.
+
+    Raises:
+        MessageRefused: it is no message, lacks a field, or names a cluster that isn't allowed.
+    """
+    content = _content(_text(body))
+    fields = _Fields({"operationId": content} if isinstance(content, str) else content)
+    operation = Operation(
+        cluster=_cluster(fields.string("cluster"), defaults.endpoints),
+        database=fields.name("database", defaults.database, "KUSTO_DATABASE"),
+        table=fields.name("table", defaults.table, "KUSTO_TABLE"),
+        operation_id=fields.name("operationId"),
+    )
+    _check_keys(operation)
+    return OperationMessage(
+        operation=operation,
+        properties=fields.object("properties"),
+        blobs=tuple(_named_blob(_Fields(blob)) for blob in fields.objects("blobs")),
+        correlation_id=fields.string("correlationId"),
+        extra=fields.rest(),
+    )
+
+
+def write_operation(message: OperationMessage) -> str:
+    """The message as JSON, as ``read_operation`` takes it."""
+    return _dump(
+        {
+            **message.extra,
+            "operationId": message.operation.operation_id,
+            "database": message.operation.database,
+            "table": message.operation.table,
+            "cluster": message.operation.cluster,
+            "properties": message.properties,
+            "blobs": [
+                {
+                    **blob.extra,
+                    **_without_none(
+                        url=blob.url,
+                        sourceId=blob.source_id,
+                        rawSize=blob.raw_size,
+                        urlBrought=None if blob.url_brought else False,
+                    ),
+                }
+                for blob in message.blobs
+            ],
+            "correlationId": message.correlation_id,
+        }
+    )
+
+
+def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
+    """Read a message of ``ingestion-retries``.
+
+    Raises:
+        MessageRefused: it is no such message, or names a cluster that isn't allowed.
+    """
+    content = _content(_text(body))
+    if isinstance(content, str):
+        raise MessageRefused("a retry message is a JSON object")
+    fields = _Fields(content)
+    if (version := fields.number("version")) != 1:
+        raise MessageRefused(f"version {version} is not known; this app reads version 1")
+    operation = Operation(
+        cluster=_cluster(fields.string("cluster"), defaults.endpoints),
+        database=fields.name("database"),
+        table=fields.name("table"),
+        operation_id=fields.name("operationId"),
+    )
+    return RetryMessage(
+        operation=operation,
+        root_operation_id=fields.name("rootOperationId"),
+        attempt=fields.number("attempt") or 1,
+        enqueued_at=fields.time("enqueuedAt"),
+        blobs=tuple(_retry_blob(_Fields(blob)) for blob in fields.objects("blobs")),
+        properties=fields.object("properties"),
+        correlation_id=fields.string("correlationId"),
+        extra=fields.rest(),
+    )
+
+
+def write_retry(message: RetryMessage) -> str:
+    """The message as JSON, as ``read_retry`` takes it."""
+    return _dump(
+        {
+            **message.extra,
+            "version": 1,
+            "operationId": message.operation.operation_id,
+            "rootOperationId": message.root_operation_id,
+            "attempt": message.attempt,
+            "cluster": message.operation.cluster,
+            "database": message.operation.database,
+            "table": message.operation.table,
+            "properties": message.properties,
+            "correlationId": message.correlation_id,
+            "enqueuedAt": message.enqueued_at.astimezone(UTC).isoformat(),
+            "blobs": [_retry_blob_fields(blob) for blob in message.blobs],
+        }
+    )
+
+
+def split_retry(message: RetryMessage, *, most_blobs: int = MOST_BLOBS) -> list[RetryMessage]:
+    """The message as as many as it takes, each of at most ``most_blobs`` blobs and 48 KiB.
+
+    A single blob that is too large even so goes without ``properties`` and unknown fields: it is then not
+    resubmittable, and neither lost.
+    """
+    parts: list[RetryMessage] = []
+    empty = replace(message, blobs=())
+    room = MOST_BYTES - len(write_retry(empty))
+    waiting: list[RetryBlob] = []
+    used = 0
+    for blob in map(_shortened, message.blobs):
+        size = len(_dump(_retry_blob_fields(blob))) + 1
+        if waiting and (len(waiting) == most_blobs or used + size > room):
+            parts.append(replace(empty, blobs=tuple(waiting)))
+            waiting, used = [], 0
+        if size > room:
+            parts.append(replace(empty, blobs=(replace(blob, details=None, extra={}),), properties=None, extra={}))
+            continue
+        waiting.append(blob)
+        used += size
+    return [*parts, replace(empty, blobs=tuple(waiting))] if waiting else parts
+
+
+def read_poll_batch(body: bytes) -> PollBatch:
+    """Read a message of ``ingestion-polls``.
+
+    Raises:
+        MessageRefused: it is no such message.
+    """
+    content = _content(_text(body))
+    if isinstance(content, str):
+        raise MessageRefused("a poll batch is a JSON object")
+    fields = _Fields(content)
+    if (shard := fields.name("shard")) not in keys.SHARDS:
+        raise MessageRefused("the shard is none of 0 to f")
+    return PollBatch(shard=shard, first=fields.name("first"), last=fields.name("last"))
+
+
+def write_poll_batch(batch: PollBatch) -> str:
+    """The batch as JSON, as ``read_poll_batch`` takes it."""
+    return _dump({"version": 1, "shard": batch.shard, "first": batch.first, "last": batch.last})
+
+
+def _dump(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _without_none(**fields: Json) -> Object:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _text(body: bytes) -> str:
+    try:
+        text = body.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise MessageRefused("the message is not UTF-8") from None
+    if not text:
+        raise MessageRefused("the message is empty")
+    return _from_base64(text) or text
+
+
+def _from_base64(text: str) -> str | None:
+    """What ``text`` says if it is base64 of printable text, else None: an operation ID can look like base64."""
+    try:
+        decoded = base64.b64decode("".join(text.split()), validate=True).decode("utf-8-sig").strip()
+    except (binascii.Error, ValueError):
+        return None
+    is_text = all(character.isprintable() or character in "\r\n\t" for character in decoded)
+    return decoded if decoded and is_text else None
+
+
+def _content(text: str) -> Object | str:
+    """A JSON object, or a bare operation ID."""
+    if text[0] not in '{["':
+        return text
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise MessageRefused("the message looks like JSON and is none; check that it is complete") from None
+    if not isinstance(content, (dict, str)):
+        raise MessageRefused("the message is a JSON array; expected an object, one operation a message")
+    return content
+
+
+def _cluster(offered: str | None, endpoints: Endpoints) -> str:
+    try:
+        return endpoints.resolve(offered)
+    except EndpointNotAllowed as error:
+        raise MessageRefused(str(error)) from None
+
+
+def _check_keys(operation: Operation) -> None:
+    """Refuse what does not fit a key of Table Storage."""
+    partition = keys.operations_partition(operation, cluster_name(operation.cluster), datetime.now(UTC))
+    if max(keys.utf16_length(partition), keys.utf16_length(keys.escape(operation.operation_id))) > keys.LONGEST_KEY:
+        raise MessageRefused(f"operationId, or database and table, are longer than {keys.LONGEST_KEY} characters")
+
+
+def _named_blob(fields: "_Fields") -> NamedBlob:
+    return NamedBlob(
+        url=fields.string("url"),
+        source_id=fields.string("sourceId"),
+        raw_size=fields.number("rawSize"),
+        url_brought=fields.flag("urlBrought", default=True),
+        extra=fields.rest(),
+    )
+
+
+def _retry_blob(fields: "_Fields") -> RetryBlob:
+    return RetryBlob(
+        url=fields.string("url"),
+        source_id=fields.string("sourceId"),
+        raw_size=fields.number("rawSize"),
+        error_code=fields.string("errorCode"),
+        failure_status=fields.string("failureStatus"),
+        details=fields.string("details"),
+        url_brought=fields.flag("urlBrought"),
+        extra=fields.rest(),
+    )
+
+
+def _retry_blob_fields(blob: RetryBlob) -> Object:
+    return {
+        **blob.extra,
+        "url": blob.url,
+        "sourceId": blob.source_id,
+        **_without_none(rawSize=blob.raw_size),
+        "errorCode": blob.error_code,
+        "failureStatus": blob.failure_status,
+        "details": blob.details,
+        "urlBrought": blob.url_brought,
+    }
+
+
+def _shortened(blob: RetryBlob) -> RetryBlob:
+    return replace(blob, details=blob.details[:LONGEST_DETAILS]) if blob.details else blob
+
+
+class _Fields:
+    """Typed access to an object from outside; remembers which fields were asked for."""
+
+    def __init__(self, fields: Object) -> None:
+        self._fields = fields
+        self._known: set[str] = set()
+
+    def _get(self, name: str) -> Json:
+        self._known.add(name)
+        return self._fields.get(name)
+
+    def string(self, name: str) -> str | None:
+        value = self._get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise MessageRefused(f"'{name}' is not a string")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise MessageRefused(f"'{name}' is not valid Unicode") from None
+        return value
+
+    def name(self, name: str, default: str = "", setting: str = "") -> str:
+        value = self.string(name) or default
+        if not value:
+            raise MessageRefused(f"'{name}' is missing" + (f" and {setting} is not set" if setting else ""))
+        if any(character < " " or character == "\x7f" for character in value):
+            raise MessageRefused(f"'{name}' has a control character")
+        # As a part of a URL's path these two mean a folder, however they are escaped.
+        if value in {".", ".."}:
+            raise MessageRefused(f"'{name}' is only dots")
+        return value
+
+    def number(self, name: str) -> int | None:
+        value = self._get(name)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+            raise MessageRefused(f"'{name}' is not a whole number")
+        return value
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        value = self._get(name)
+        return value if isinstance(value, bool) else default
+
+    def time(self, name: str) -> datetime:
+        try:
+            time = datetime.fromisoformat(self.string(name) or "")
+        except ValueError:
+            raise MessageRefused(f"'{name}' is not a time") from None
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+    def object(self, name: str) -> Object | None:
+        value = self._get(name)
+        if value is not None and not isinstance(value, dict):
+            raise MessageRefused(f"'{name}' is not an object")
+        return value
+
+    def objects(self, name: str) -> Sequence[Object]:
+        value = self._get(name)
+        if value is None:
+            return []
+        items: Iterable[Json] = value if isinstance(value, list) else [None]
+        objects = [item for item in items if isinstance(item, dict)]
+        if not isinstance(value, list) or len(objects) < len(value):
+            raise MessageRefused(f"'{name}' is not a list of objects")
+        return objects
+
+    def rest(self) -> Object:
+        return {name: value for name, value in self._fields.items() if name not in self._known}

@@ -1,0 +1,244 @@
+"""Polling: asking ADX for the operations that are due, and putting each to its next time or to its end.
+
+One invocation is short: it stops beginning with operations when its time is up, and what is left stays due. An error of
+one operation puts that one off; a cluster that throttles or refuses is left alone for the rest of the invocation.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, as_completed
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.errors import AccessRefused, KustoError, OperationNotFound, Throttled
+from shared.messages import PollBatch, write_poll_batch
+from shared.model import Operation, OperationState, StatusReport
+from shared.outcome import accounted_failures, is_finished
+from shared.progress import (
+    NoAnswer,
+    Pace,
+    after_no_answer,
+    after_not_found,
+    after_report,
+    is_overdue,
+    needs_details,
+)
+from shared.queues import Queue
+from shared.records import Outstanding
+from shared.settle import OperationGone, Settler
+from shared.store.outstanding import OutstandingOperations
+from shared.telemetry import Seldom, event
+
+_PAUSE = timedelta(seconds=30)
+"""For a cluster that throttles without saying for how long."""
+
+_WRITE_BACK = 200
+"""Operations whose next times are written together; a crash repeats at most their polls."""
+
+type Move = tuple[Outstanding, Outstanding]
+
+
+class StatusSource(Protocol):
+    """Where an operation's status comes from."""
+
+    def status(self, operation: Operation, *, details: bool) -> StatusReport:
+        """What ADX says of the operation.
+
+        Raises:
+            KustoError: it says nothing of use.
+        """
+
+
+@dataclass
+class _Run:
+    """One invocation: until when it begins with operations, which clusters are left alone, and what it did."""
+
+    ends: float
+    began: float = field(default_factory=time.monotonic)
+    refusals: dict[str, KustoError] = field(default_factory=dict)
+    did: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.ends
+
+    def count(self, what: str) -> None:
+        with self.lock:
+            self.did[what] += 1
+
+
+class Poller:
+    """Polls what is due."""
+
+    def __init__(
+        self,
+        outstanding: OutstandingOperations,
+        kusto: StatusSource,
+        settler: Settler,
+        batches: Queue,
+        pace: Pace,
+        *,
+        executor: Executor,
+        budget: timedelta,
+    ) -> None:
+        self._outstanding = outstanding
+        self._kusto = kusto
+        self._settler = settler
+        self._batches = batches
+        self._pace = pace
+        self._executor = executor
+        self._now = pace.ambient.now
+        self._budget = budget
+        self._seldom = Seldom(timedelta(minutes=5), self._now)
+
+    def tick(self) -> None:
+        """Poll what is due, or hand it out where it is more than one instance should take on."""
+        run, now, limit = self._run(), self._now(), self._pace.polling.inline_limit
+        due = self._outstanding.due(now, limit + 1)
+        if len(due) <= limit:
+            self._poll_all(due, run)
+            return
+        sent = self._outstanding.dispatch(now, lambda batch: self._batches.send(write_poll_batch(batch)), run.is_over)
+        event("polls.dispatched", "more is due than one instance takes on", operations=sent, seconds=_seconds(run))
+
+    def batch(self, batch: PollBatch) -> None:
+        """Poll one batch that was handed out."""
+        self._poll_all(self._outstanding.batch(batch), self._run())
+
+    def _run(self) -> _Run:
+        return _Run(ends=time.monotonic() + self._budget.total_seconds())
+
+    def _poll_all(self, due: Sequence[Outstanding], run: _Run) -> None:
+        moves: list[Move] = []
+        try:
+            # Each in a copy of this context, by which the worker tells whose log lines they are.
+            tasks = [self._executor.submit(copy_context().run, self._poll_safely, each, run) for each in due]
+            for done in as_completed(tasks):
+                if (move := done.result()) is not None:
+                    moves.append(move)
+                if len(moves) == _WRITE_BACK:
+                    self._outstanding.move(moves)
+                    moves = []
+            self._outstanding.move(moves)
+        finally:
+            # Where storage failed, what has not begun stays due instead of going on behind the invocation's back.
+            run.ends = 0.0
+        event(
+            "polls.finished",
+            "polled what was due" if due else "nothing is due",
+            level=logging.INFO if due else logging.DEBUG,
+            due=len(due),
+            asked=run.did["asked"],
+            asked_details=run.did["asked_details"],
+            settled=run.did["settled"],
+            not_found=run.did["not_found"],
+            put_off=run.did["put_off"],
+            errors=run.did["errors"],
+            left=run.did["left"],
+            oldest_seconds=_age(due, self._now()),
+            seconds=_seconds(run),
+        )
+
+    def _poll_safely(self, before: Outstanding, run: _Run) -> Move | None:
+        """Poll one operation; whatever happens to it must not reach the others.
+
+        Returns:
+            Where to move it, or None if it stays or has ended.
+        """
+        if run.is_over():
+            run.count("left")
+            return None
+        try:
+            after = self._poll(before, run)
+        except OperationGone:
+            return None
+        except Exception as error:  # noqa: BLE001, storage, or a defect: it is logged, and the operation tried again
+            run.count("errors")
+            event(
+                "poll.failed",
+                f"put off: {type(error).__name__}",
+                level=logging.ERROR,
+                about=before.operation,
+                error=str(error).partition("\n")[0],
+            )
+            put_off = after_no_answer(before, NoAnswer(type(error).__name__), self._now(), self._pace)
+            return (before, put_off) if isinstance(put_off, Outstanding) else None
+        return (before, after) if after else None
+
+    def _poll(self, before: Outstanding, run: _Run) -> Outstanding | None:
+        cluster = before.operation.cluster
+        refusal = run.refusals.get(cluster)
+        if refusal is not None:
+            run.count("put_off")
+            why = _no_answer(refusal, was_asked=False)
+            return self._go_on(before, after_no_answer(before, why, self._now(), self._pace), refusal)
+        run.count("asked")
+        try:
+            return self._answered(before, self._kusto.status(before.operation, details=False), run)
+        except OperationNotFound as error:
+            run.count("not_found")
+            return self._go_on(before, after_not_found(before, str(error), self._now(), self._pace), error)
+        except KustoError as error:
+            run.count("put_off")
+            self._take_note(cluster, error, run)
+            return self._go_on(before, after_no_answer(before, _no_answer(error), self._now(), self._pace), error)
+
+    def _answered(self, before: Outstanding, report: StatusReport, run: _Run) -> Outstanding | None:
+        now, polling = self._now(), self._pace.polling
+        recorded = before.recorded_failures
+        if not needs_details(before, report.tally, now, polling):
+            return after_report(before, report, recorded, now, self._pace)
+        run.count("asked_details")
+        report = self._kusto.status(before.operation, details=True)
+        rows = self._settler.record(before, report)
+        recorded = accounted_failures(report, recorded)
+        last = after_report(before, report, recorded, now, self._pace)
+        if is_finished(report, before.named_blobs):
+            self._settler.finish(before, last, rows)
+        elif is_overdue(before, now, polling):
+            self._settler.finish(before, last, rows, OperationState.TIMED_OUT)
+        else:
+            self._settler.show_progress(last, rows)
+            return last
+        run.count("settled")
+        return None
+
+    def _go_on(self, before: Outstanding, after: Outstanding | OperationState, error: KustoError) -> Outstanding | None:
+        """The operation put off; or its end without an answer, with what was intended before done."""
+        if isinstance(after, Outstanding):
+            return after
+        rows = self._settler.record(before, None)
+        self._settler.finish(before, replace(before, last_error=str(error)), rows, after)
+        return None
+
+    def _take_note(self, cluster: str, error: KustoError, run: _Run) -> None:
+        """Leave a cluster alone for the rest of the invocation if its answer concerns all of its operations."""
+        if isinstance(error, AccessRefused | Throttled) or error.retry_after is not None:
+            with run.lock:
+                run.refusals.setdefault(cluster, error)
+        if self._seldom.may_say((cluster, type(error))):
+            level = logging.ERROR if isinstance(error, AccessRefused) else logging.WARNING
+            event(f"adx.{_name(error)}", str(error), level=level, cluster=cluster)
+
+
+def _no_answer(error: KustoError, *, was_asked: bool = True) -> NoAnswer:
+    wait = error.retry_after or (_PAUSE if isinstance(error, Throttled) else None)
+    return NoAnswer(str(error), wait, was_asked)
+
+
+def _name(error: KustoError) -> str:
+    """``access_refused`` of ``AccessRefused``."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(error).__name__).lstrip("_")
+
+
+def _age(due: Iterable[Outstanding], now: datetime) -> int | None:
+    return max((round((now - each.registered_at).total_seconds()) for each in due), default=None)
+
+
+def _seconds(run: _Run) -> float:
+    return round(time.monotonic() - run.began, 1)

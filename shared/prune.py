@@ -1,0 +1,43 @@
+"""Retention: results of operations that were registered longer ago than ``RESULTS_RETENTION_DAYS`` are removed."""
+
+from datetime import timedelta
+
+from shared.ambient import Ambient
+from shared.store.results import Results
+from shared.store.tables import Conflict
+from shared.telemetry import event
+
+
+class Pruner:
+    """Removes old results."""
+
+    def __init__(self, results: Results, retention: timedelta | None, budget: timedelta, ambient: Ambient) -> None:
+        self._results = results
+        self._retention = retention
+        self._budget = budget
+        self._ambient = ambient
+
+    def prune(self) -> None:
+        """Remove what is past retention; what there is no time for is left to the next run."""
+        if self._retention is None:
+            return
+        began = self._ambient.now()
+        operations = blobs = 0
+        is_complete = True
+        for pointer, operation in self._results.settled_before((began - self._retention).date()):
+            if self._ambient.now() - began >= self._budget:
+                is_complete = False
+                break
+            try:
+                blobs += self._results.delete(pointer, operation)
+            except Conflict:
+                # Another run is at the same rows; whatever it leaves is found again.
+                continue
+            operations += 1
+        event(
+            "results.pruned",
+            "removed results past retention" if is_complete else "removed some results, more are past retention",
+            operations=operations,
+            blobs=blobs,
+            retention_days=self._retention.days,
+        )

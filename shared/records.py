@@ -1,0 +1,115 @@
+"""What the tables hold, as facts; how they are stored is the business of ``shared.store``."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared import keys
+from shared.model import BlobReport, Counts, Operation, OperationState, RetryState
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """An operation that has not ended: what is known of it, and when it is asked for next.
+
+    ``recorded_failures`` is the failed count when its details were last written down. ``not_found_since`` and
+    ``errors_since`` are the beginning of the present run of 404s, or of other answers that were no status.
+    ``etag`` is that of the due row that this was read from, "" if it was not read.
+    """
+
+    operation: Operation
+    registered_at: datetime
+    partition: str
+    attempt: int
+    root_operation_id: str
+    named_blobs: int
+    next_poll_at: datetime
+    interval: timedelta
+    parent_operation_id: str | None = None
+    correlation_id: str | None = None
+    polls: int = 0
+    counts: Counts = field(default_factory=Counts)
+    recorded_failures: int = 0
+    start_time: datetime | None = None
+    last_updated: datetime | None = None
+    not_found_since: datetime | None = None
+    errors_since: datetime | None = None
+    last_error: str | None = None
+    etag: str = ""
+
+    @property
+    def shard(self) -> str:
+        """The partition that holds the operation's rows."""
+        return keys.shard(self.operation.key)
+
+    @property
+    def pointer(self) -> "Pointer":
+        """Where its row of ``IngestionOperations`` is."""
+        return Pointer(self.partition, keys.escape(self.operation.operation_id), self.registered_at)
+
+    @property
+    def due_row(self) -> str:
+        """The row that holds this."""
+        return keys.due_row(self.next_poll_at, self.operation.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Where an operation's row is."""
+
+    partition: str
+    row: str
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """One row of ``IngestionBlobs``.
+
+    ``report`` is what ADX said last, its URL bare. ``claimed_by`` and ``claimed_until`` keep two deliveries of a retry
+    message from submitting the blob at once. ``retry_reason`` says why a blob is not resubmittable. ``etag`` is "" for
+    a row that is not in the table yet.
+    """
+
+    key: str
+    report: BlobReport
+    attempt: int
+    retry_state: RetryState = RetryState.NONE
+    retry_operation_id: str | None = None
+    retry_reason: str | None = None
+    claimed_by: str | None = None
+    claimed_until: datetime | None = None
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """What is read back of a row of ``IngestionOperations``. ``settled_at`` is None while it is InProgress."""
+
+    state: OperationState
+    counts: Counts
+    polls: int
+    start_time: datetime | None
+    last_updated: datetime | None
+    settled_at: datetime | None
+    last_error: str | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a row of ``IngestionOperations`` says once its blobs are known.
+
+    ``counts`` has a blob that was already ingested as succeeded. ``permanent_failures`` are all failures that are not
+    Transient: a person is needed for them.
+    """
+
+    state: OperationState
+    counts: Counts
+    start_time: datetime | None
+    last_updated: datetime | None
+    polls: int
+    transient_failures: int = 0
+    permanent_failures: int = 0
+    retried_blobs: int = 0
+    first_error_code: str | None = None
+    last_error: str | None = None

@@ -1,0 +1,86 @@
+"""Registering: a message becomes an operation that is watched, once, however often it is delivered.
+
+Three writes, in this order, each insert-only: the pointer among the blobs, the rows of ``OutstandingOperations``, the
+row of ``IngestionOperations``. A crash between two of them is made good by the message's next delivery.
+"""
+
+from dataclasses import dataclass
+
+from shared.ambient import Ambient
+from shared.backoff import spread
+from shared.endpoints import cluster_name
+from shared.messages import OperationMessage
+from shared.model import OperationState
+from shared.records import Outstanding, Pointer
+from shared.settings import Polling
+from shared.store.outstanding import OutstandingOperations
+from shared.store.results import Results, pointer_to
+from shared.telemetry import event
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where an operation comes from. ``attempt`` 1 is what upstream submitted; its root is itself."""
+
+    attempt: int = 1
+    root_operation_id: str | None = None
+    parent_operation_id: str | None = None
+
+
+FROM_UPSTREAM = Lineage()
+
+
+class Registrar:
+    """Registers operations."""
+
+    def __init__(
+        self,
+        outstanding: OutstandingOperations,
+        results: Results,
+        polling: Polling,
+        ambient: Ambient,
+    ) -> None:
+        self._outstanding = outstanding
+        self._results = results
+        self._polling = polling
+        self._ambient = ambient
+
+    def register(self, message: OperationMessage, lineage: Lineage = FROM_UPSTREAM) -> bool:
+        """Begin to watch the message's operation. False if it is known already, watched or settled."""
+        operation = message.operation
+        pointer, is_new = self._results.point(
+            operation, pointer_to(operation, cluster_name(operation.cluster), self._ambient.now())
+        )
+        if not is_new and self._is_settled(pointer):
+            event("operation.known", "a message for a settled operation changes nothing", about=operation)
+            return False
+        outstanding = self._first(message, lineage, pointer)
+        added = self._outstanding.add(outstanding, message)
+        self._results.add_operation(outstanding)
+        event(
+            "operation.registered" if added else "operation.known",
+            "watching it from now on" if added else "it is watched already",
+            about=operation,
+            attempt=lineage.attempt,
+            blobs=len(message.blobs),
+            correlation_id=message.correlation_id,
+        )
+        return added
+
+    def _is_settled(self, pointer: Pointer) -> bool:
+        row = self._results.operation(pointer)
+        return row is not None and row.state is not OperationState.IN_PROGRESS
+
+    def _first(self, message: OperationMessage, lineage: Lineage, pointer: Pointer) -> Outstanding:
+        return Outstanding(
+            operation=message.operation,
+            registered_at=pointer.registered_at,
+            partition=pointer.partition,
+            attempt=lineage.attempt,
+            root_operation_id=lineage.root_operation_id or message.operation.operation_id,
+            parent_operation_id=lineage.parent_operation_id,
+            correlation_id=message.correlation_id,
+            named_blobs=len(message.blobs),
+            next_poll_at=self._ambient.now() + spread(self._polling.first_delay, self._ambient.random),
+            interval=self._polling.min_interval,
+        )

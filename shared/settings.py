@@ -1,0 +1,308 @@
+"""The app settings: read once, checked as a whole. The only module that knows the environment.
+
+``docs/settings.md`` explains each; a test compares that page with this module.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from shared.endpoints import is_loopback, parse_origin
+from shared.errors import EndpointNotAllowed
+from shared.model import bare_url
+
+STORAGE_CONNECTION = "IngestionStorage"
+
+_DEVELOPMENT_STORAGE = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    # Azurite's published account key, no secret: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+)
+# Storage takes 63 characters; "-poison" takes 7 of them.
+_QUEUE_NAME = re.compile(r"(?=.{3,56}$)[a-z0-9]+(-[a-z0-9]+)*")
+_NCRONTAB = re.compile(r"[0-9*/,A-Za-z-]+( +[0-9*/,A-Za-z-]+){5}")
+# Queue Storage keeps a message invisible for seven days at most.
+_LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 1
+
+
+class KustoAuth(StrEnum):
+    """How the app proves to ADX who it is."""
+
+    IDENTITY = "identity"
+    NONE = "none"
+
+
+class RetryMode(StrEnum):
+    """Who consumes the retry queue: this app, or somebody else."""
+
+    RESUBMIT = "resubmit"
+    HANDOFF = "handoff"
+
+
+class BlobAccess(StrEnum):
+    """How the service may read a resubmitted blob whose URL no message brought."""
+
+    AS_IS = "as-is"
+    MANAGED_IDENTITY = "managed-identity"
+    USER_DELEGATION_SAS = "user-delegation-sas"
+
+
+class SettingsError(Exception):
+    """Some settings are wrong; the message lists all of them."""
+
+    def __init__(self, problems: list[str]) -> None:
+        lines = [
+            f"The app can't start: {len(problems)} app setting(s) to correct.",
+            *(f"- {each}" for each in problems),
+        ]
+        super().__init__("\n".join(lines))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class StorageAccess:
+    """How queues and tables are reached: by a connection string, else by identity at the two service URIs."""
+
+    connection_string: str = field(default="", repr=False)
+    queue_uri: str = ""
+    table_uri: str = ""
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """When, how often and how many at once ADX is asked."""
+
+    schedule: str
+    first_delay: timedelta
+    min_interval: timedelta
+    max_interval: timedelta
+    concurrency: int
+    inline_limit: int
+    tracking_timeout: timedelta
+    not_found_grace: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """What becomes of a Transient failure. ``max_attempts`` counts submissions in all, upstream's own among them."""
+
+    mode: RetryMode
+    max_attempts: int
+    base_delay: timedelta
+    max_delay: timedelta
+    blob_access: BlobAccess
+    deduplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, valid. ``retention`` is None where results are kept for ever."""
+
+    storage: StorageAccess
+    ingest_uri: str
+    allowed_ingest_uris: frozenset[str]
+    database: str
+    table: str
+    auth: KustoAuth
+    client_id: str
+    operations_queue: str
+    retry_queue: str
+    poll_queue: str
+    polling: Polling
+    retrying: Retrying
+    retention: timedelta | None
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check every setting.
+
+    Raises:
+        SettingsError: with every problem that was found, none of them showing a secret.
+    """
+    read = _Reader(environment)
+    settings = Settings(
+        storage=_storage(read),
+        ingest_uri=read.endpoint("KUSTO_INGEST_URI"),
+        allowed_ingest_uris=read.endpoints("KUSTO_ALLOWED_INGEST_URIS"),
+        database=read.text("KUSTO_DATABASE"),
+        table=read.text("KUSTO_TABLE"),
+        auth=read.choice("KUSTO_AUTH", KustoAuth.IDENTITY),
+        client_id=read.text("AZURE_CLIENT_ID"),
+        operations_queue=read.queue("OPERATIONS_QUEUE", "ingestion-operations"),
+        retry_queue=read.queue("RETRY_QUEUE", "ingestion-retries"),
+        poll_queue=read.queue("POLL_QUEUE", "ingestion-polls"),
+        polling=_polling(read),
+        retrying=_retrying(read),
+        retention=_days(read.integer("RESULTS_RETENTION_DAYS", 90, 0, 36500)),
+    )
+    problems = read.problems + _contradictions(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _storage(read: "_Reader") -> StorageAccess:
+    connection_string = read.text(STORAGE_CONNECTION)
+    if connection_string.rstrip("; ").lower() == "usedevelopmentstorage=true":
+        return StorageAccess(connection_string=_DEVELOPMENT_STORAGE)
+    if connection_string:
+        if not re.search(r"AccountName=|(Queue|Table)Endpoint=", connection_string, re.IGNORECASE):
+            read.problem(STORAGE_CONNECTION, "a value that is no connection string (not shown)", "AccountName=…;…")
+        return StorageAccess(connection_string=connection_string)
+    queue_uri, table_uri = (read.text(f"{STORAGE_CONNECTION}__{part}ServiceUri") for part in ("queue", "table"))
+    if not queue_uri or not table_uri:
+        read.problem(
+            STORAGE_CONNECTION,
+            "nothing",
+            f"a connection string, or both {STORAGE_CONNECTION}__queueServiceUri and "
+            f"{STORAGE_CONNECTION}__tableServiceUri for access by identity",
+        )
+    for name, uri in (("queue", queue_uri), ("table", table_uri)):
+        if uri and not re.fullmatch(r"https://[^\s/?#@]+/?", uri):
+            read.problem(
+                f"{STORAGE_CONNECTION}__{name}ServiceUri", bare_url(uri), f"https://ACCOUNT.{name}.core.windows.net"
+            )
+    client_id = read.text(f"{STORAGE_CONNECTION}__clientId") or read.text("AZURE_CLIENT_ID")
+    return StorageAccess(queue_uri=queue_uri, table_uri=table_uri, client_id=client_id)
+
+
+def _polling(read: "_Reader") -> Polling:
+    schedule = read.text("POLL_SCHEDULE") or "*/15 * * * * *"
+    if not _NCRONTAB.fullmatch(schedule.strip()):
+        read.problem("POLL_SCHEDULE", repr(schedule), "an NCRONTAB expression of six fields, such as */15 * * * * *")
+    return Polling(
+        schedule=schedule.strip(),
+        first_delay=read.seconds("POLL_FIRST_DELAY_SECONDS", 15, 0, 86400),
+        min_interval=read.seconds("POLL_MIN_INTERVAL_SECONDS", 15, 1, 86400),
+        max_interval=read.seconds("POLL_MAX_INTERVAL_SECONDS", 300, 1, 86400),
+        concurrency=read.integer("POLL_CONCURRENCY", 32, 1, 256),
+        inline_limit=read.integer("POLL_INLINE_LIMIT", 500, 0, 100_000),
+        tracking_timeout=timedelta(hours=read.integer("TRACKING_TIMEOUT_HOURS", 48, 1, 24 * 60)),
+        not_found_grace=timedelta(minutes=read.integer("NOT_FOUND_GRACE_MINUTES", 15, 0, 24 * 60)),
+    )
+
+
+def _retrying(read: "_Reader") -> Retrying:
+    return Retrying(
+        mode=read.choice("RETRY_MODE", RetryMode.RESUBMIT),
+        max_attempts=read.integer("RETRY_MAX_ATTEMPTS", 5, 1, 100),
+        base_delay=read.seconds("RETRY_BASE_DELAY_SECONDS", 60, 0, _LONGEST_DELAY_SECONDS),
+        max_delay=read.seconds("RETRY_MAX_DELAY_SECONDS", 3600, 0, _LONGEST_DELAY_SECONDS),
+        blob_access=read.choice("RETRY_BLOB_ACCESS", BlobAccess.AS_IS),
+        deduplicate=read.flag("RETRY_DEDUPLICATE", default=False),
+    )
+
+
+def _days(days: int) -> timedelta | None:
+    return timedelta(days=days) if days else None
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Settings that are valid each and wrong together."""
+    polling, retrying = settings.polling, settings.retrying
+    queues = (settings.operations_queue, settings.retry_queue, settings.poll_queue)
+    endpoints = (settings.ingest_uri, *sorted(settings.allowed_ingest_uris))
+    remote = [uri for uri in endpoints if uri and not is_loopback(uri)]
+    rules = [
+        (len(set(queues)) < len(queues), "OPERATIONS_QUEUE, RETRY_QUEUE, POLL_QUEUE: expected three different names"),
+        (
+            polling.min_interval > polling.max_interval,
+            "POLL_MIN_INTERVAL_SECONDS: expected at most POLL_MAX_INTERVAL_SECONDS",
+        ),
+        (
+            retrying.base_delay > retrying.max_delay,
+            "RETRY_BASE_DELAY_SECONDS: expected at most RETRY_MAX_DELAY_SECONDS",
+        ),
+        (
+            settings.retention is not None and settings.retention <= polling.tracking_timeout,
+            "RESULTS_RETENTION_DAYS: expected more than TRACKING_TIMEOUT_HOURS, or results go while they are made",
+        ),
+        (
+            settings.auth is KustoAuth.NONE and bool(remote),
+            f"KUSTO_AUTH: found 'none' with {', '.join(remote)}; expected 'identity': 'none' is for loopback alone",
+        ),
+    ]
+    return [text for broken, text in rules if broken]
+
+
+class _Reader:
+    """Reads typed values, and collects what is wrong with them. An empty value counts as none."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[str] = []
+
+    def problem(self, name: str, found: str, expected: str) -> None:
+        self.problems.append(f"{name}: found {found}; expected {expected}")
+
+    def text(self, name: str) -> str:
+        return self._environment.get(name, "").strip()
+
+    def _parsed[T](self, name: str, default: T, parse: Callable[[str], T], expected: str) -> T:
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError:
+            self.problem(name, repr(text), expected)
+            return default
+
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
+        def parse(text: str) -> int:
+            if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+                raise ValueError(text)
+            return int(text)
+
+        return self._parsed(name, default, parse, f"a whole number from {least} to {most}")
+
+    def seconds(self, name: str, default: int, least: int, most: int) -> timedelta:
+        return timedelta(seconds=self.integer(name, default, least, most))
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        words = {"true": True, "1": True, "false": False, "0": False}
+
+        def parse(text: str) -> bool:
+            if text.lower() not in words:
+                raise ValueError(text)
+            return words[text.lower()]
+
+        return self._parsed(name, default, parse, "true or false")
+
+    def choice[E: StrEnum](self, name: str, default: E) -> E:
+        kind = type(default)
+        expected = " or ".join(repr(str(member)) for member in kind)
+        return self._parsed(name, default, lambda text: kind(text.lower()), expected)
+
+    def queue(self, name: str, default: str) -> str:
+        def parse(text: str) -> str:
+            if not _QUEUE_NAME.fullmatch(text):
+                raise ValueError(text)
+            return text
+
+        return self._parsed(name, default, parse, "3 to 56 lower-case letters, digits and single hyphens")
+
+    def endpoint(self, name: str) -> str:
+        text = self.text(name)
+        if not text:
+            self.problem(name, "nothing", "https://ingest-CLUSTER.REGION.kusto.windows.net")
+            return ""
+        return self._origin(name, text)
+
+    def endpoints(self, name: str) -> frozenset[str]:
+        parts = (part.strip() for part in self.text(name).split(","))
+        return frozenset(filter(None, (self._origin(name, part) for part in parts if part)))
+
+    def _origin(self, name: str, text: str) -> str:
+        try:
+            return parse_origin(text)
+        except EndpointNotAllowed as error:
+            self.problem(name, repr(bare_url(text)), f"https://ingest-CLUSTER.REGION.kusto.windows.net ({error})")
+            return ""

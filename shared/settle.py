@@ -1,0 +1,260 @@
+"""Settling: writing down what became of an operation's blobs, trying again what is worth it, and ending the watch.
+
+The order is the guarantee; each step is safe to repeat, and the next poll makes good what a crash cut short:
+
+1. the blobs' rows, with the intent to retry (``RetryState`` Pending),
+2. the retry messages,
+3. ``RetryState`` Enqueued,
+4. the operation's row with its final ``State``,
+5. the operation leaves ``OutstandingOperations``.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from itertools import islice
+
+from shared.ambient import Ambient
+from shared.backoff import retry_delay
+from shared.messages import (
+    MOST_BLOBS,
+    NamedBlob,
+    OperationMessage,
+    RetryBlob,
+    RetryMessage,
+    split_retry,
+    write_retry,
+)
+from shared.model import BlobReport, Operation, OperationState, RetryState, StatusReport, bare_url
+from shared.outcome import keyed, merge, summarize
+from shared.queues import Queue
+from shared.records import BlobRow, OperationRow, Outstanding, Summary
+from shared.settings import Retrying, RetryMode
+from shared.store.outstanding import OutstandingOperations
+from shared.store.results import Results
+from shared.telemetry import event
+
+_GIVEN_UP = frozenset({OperationState.NOT_FOUND, OperationState.TIMED_OUT})
+
+
+class OperationGone(Exception):
+    """The operation is not outstanding any more: somebody else has settled it meanwhile."""
+
+
+class Settler:
+    """Writes results down and puts retries on their queue."""
+
+    def __init__(
+        self,
+        outstanding: OutstandingOperations,
+        results: Results,
+        retries: Queue,
+        retrying: Retrying,
+        ambient: Ambient,
+    ) -> None:
+        self._outstanding = outstanding
+        self._results = results
+        self._retries = retries
+        self._retrying = retrying
+        self._ambient = ambient
+
+    def record(self, before: Outstanding, report: StatusReport | None) -> list[BlobRow]:
+        """Write the blobs of a detailed report down, and put the new Transient failures on the retry queue.
+
+        Args:
+            before: The operation.
+            report: What ADX said; None to do only what was intended before.
+
+        Returns:
+            All of the operation's blobs.
+
+        Raises:
+            OperationGone: somebody else has settled the operation.
+        """
+        blobs = (report.blobs if report else None) or ()
+        message = None
+        if any(blob.is_transient or (blob.url is None and before.named_blobs) for blob in blobs):
+            message = self._message(before)
+            blobs = tuple(_with_url(blob, message.blobs) for blob in blobs)
+        most = self._retrying.max_attempts
+        stored = self._results.blobs(before.operation)
+        rows = self._results.revise(
+            before.operation, lambda rows: merge(rows, blobs, attempt=before.attempt, most=most), stored
+        )
+        _log_failures(before, stored, rows)
+        pending = [row for row in rows.values() if row.retry_state is RetryState.PENDING]
+        if pending:
+            urls = {key: blob.url for (key, _), blob in zip(keyed(rows, blobs), blobs, strict=True)}
+            rows = self._reenqueue(before, message or self._message(before), pending, urls)
+        return list(rows.values())
+
+    def show_progress(self, last: Outstanding, rows: Sequence[BlobRow]) -> None:
+        """Let the row of an operation still running say what is known of it."""
+
+        def decide(row: OperationRow) -> tuple[Summary, None] | None:
+            return None if row.settled_at else (summarize(rows, last, OperationState.IN_PROGRESS), None)
+
+        self._results.revise_operation(last.pointer, decide)
+
+    def finish(
+        self, before: Outstanding, last: Outstanding, rows: Sequence[BlobRow], state: OperationState | None = None
+    ) -> None:
+        """Give the operation its final state and stop watching it.
+
+        Args:
+            before: The operation as it stands in ``OutstandingOperations``.
+            last: The operation as it is known now.
+            rows: Its blobs, recorded.
+            state: Its final state; None to make it of the blobs.
+        """
+        now = self._ambient.now()
+        summary = summarize(rows, last, state)
+
+        def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
+            return None if row.settled_at else (summary, now)
+
+        if self._results.revise_operation(last.pointer, decide) is None:
+            # Registering was cut short before this row; its message will come again and find the operation settled.
+            self._results.add_operation(last)
+            self._results.revise_operation(last.pointer, decide)
+        self._outstanding.remove(before)
+        event(
+            "operation.settled",
+            f"ended {summary.state}",
+            about=before.operation,
+            state=summary.state.value,
+            attempt=before.attempt,
+            succeeded=summary.counts.succeeded,
+            failed=summary.counts.failed,
+            canceled=summary.counts.canceled,
+            retried=summary.retried_blobs,
+            polls=last.polls,
+            seconds=round((now - before.registered_at).total_seconds()),
+            error=summary.last_error if state else None,
+        )
+
+    def correct(self, operation: Operation) -> None:
+        """Make the row of a settled operation agree with its blobs again, some of which have recovered."""
+        pointer = self._results.pointer(operation)
+        if pointer is None:
+            return
+
+        def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
+            if row.settled_at is None:
+                return None
+            rows = list(self._results.blobs(operation).values())
+            if row.state in _GIVEN_UP:
+                return summarize(rows, row, row.state), row.settled_at
+            return summarize(rows, replace(row, last_error=None), None), row.settled_at
+
+        self._results.revise_operation(pointer, decide)
+
+    def _message(self, before: Outstanding) -> OperationMessage:
+        message = self._outstanding.message(before.operation)
+        if message is None:
+            raise OperationGone
+        return message
+
+    def _reenqueue(
+        self,
+        before: Outstanding,
+        message: OperationMessage,
+        pending: Sequence[BlobRow],
+        urls: Mapping[str, str | None],
+    ) -> dict[str, BlobRow]:
+        """Send the retry messages, and mark what each of them carries as soon as it is sent."""
+        blobs = [_retry_blob(row.report, urls.get(row.key), message.blobs) for row in pending]
+        whole = RetryMessage(
+            operation=before.operation,
+            root_operation_id=before.root_operation_id,
+            attempt=before.attempt,
+            enqueued_at=self._ambient.now(),
+            blobs=tuple(blobs),
+            properties=message.properties,
+            correlation_id=message.correlation_id,
+            extra=message.extra,
+        )
+        alone = self._retrying.deduplicate and self._retrying.mode is RetryMode.RESUBMIT
+        waiting = iter(pending)
+        rows: dict[str, BlobRow] = {}
+        for part in split_retry(whole, most_blobs=1 if alone else MOST_BLOBS):
+            carried = frozenset(row.key for row in islice(waiting, len(part.blobs)))
+            delay = retry_delay(
+                before.attempt,
+                base=self._retrying.base_delay,
+                most=self._retrying.max_delay,
+                random=self._ambient.random,
+            )
+            self._retries.send(write_retry(part), delay)
+            rows = self._results.revise(before.operation, partial(_enqueued, carried))
+            event(
+                "blobs.retry_enqueued",
+                "Transient failures are tried again",
+                about=before.operation,
+                blobs=len(carried),
+                attempt=before.attempt,
+                delay_seconds=round(delay.total_seconds()),
+            )
+        return rows
+
+
+def _enqueued(carried: frozenset[str], rows: Mapping[str, BlobRow]) -> list[BlobRow]:
+    return [
+        replace(row, retry_state=RetryState.ENQUEUED)
+        for row in rows.values()
+        if row.key in carried and row.retry_state is RetryState.PENDING
+    ]
+
+
+def find_named(report: BlobReport, named: Sequence[NamedBlob]) -> NamedBlob | None:
+    """The blob of the message that a report is about, by ``sourceId``, else by bare URL."""
+    source_id, url = (report.source_id or "").lower(), bare_url(report.url or "")
+    by_id = (blob for blob in named if source_id and (blob.source_id or "").lower() == source_id)
+    by_url = (blob for blob in named if url and bare_url(blob.url or "") == url)
+    return next(by_id, None) or next(by_url, None)
+
+
+def _with_url(report: BlobReport, named: Sequence[NamedBlob]) -> BlobReport:
+    """The report with its URL, which the SDK's dialect leaves out, from the message."""
+    blob = find_named(report, named) if report.url is None else None
+    return replace(report, url=blob.url) if blob else report
+
+
+def _retry_blob(report: BlobReport, url: str | None, named: Sequence[NamedBlob]) -> RetryBlob:
+    blob = find_named(report, named) or NamedBlob()
+    brought = blob.url if blob.url_brought else None
+    return RetryBlob(
+        url=brought or url or report.url,
+        source_id=report.source_id or blob.source_id,
+        raw_size=blob.raw_size,
+        error_code=report.error_code,
+        failure_status=report.failure_status,
+        details=report.details,
+        url_brought=brought is not None,
+        extra=blob.extra,
+    )
+
+
+def _log_failures(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping[str, BlobRow]) -> None:
+    """One line a blob whose failure needs a person and was not known before."""
+    for row in rows.values():
+        old = stored.get(row.key)
+        is_exhausted = row.retry_state is RetryState.ATTEMPTS_EXHAUSTED
+        needs_person = row.report.has_failed and (is_exhausted or not row.report.is_transient)
+        if needs_person and (
+            old is None or old.report.status != row.report.status or old.retry_state != row.retry_state
+        ):
+            event(
+                "blob.attempts_exhausted" if is_exhausted else "blob.failed",
+                "every attempt failed" if is_exhausted else "it will not be tried again",
+                level=logging.WARNING,
+                about=before.operation,
+                blob=row.report.url,
+                source_id=row.report.source_id,
+                error_code=row.report.error_code,
+                failure_status=row.report.failure_status,
+                details=row.report.details,
+                attempt=before.attempt,
+            )

@@ -1,0 +1,1 @@
+"""The three tables. Only this package knows azure-data-tables."""

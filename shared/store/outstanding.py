@@ -1,0 +1,263 @@
+"""``OutstandingOperations``: what is still to be watched, in the order in which it is due.
+
+An operation has two rows in one of 16 partitions. ``op|<key>`` holds the message as it was registered and is never
+changed. ``due|<time>|<key>`` holds what changes with every poll; a poll deletes it and inserts the next one, in one
+transaction, so an operation has exactly one due row while it is outstanding. A tick reads ``due|`` up to now and
+touches nothing that isn't due (docs/decisions/outstanding-layout.md).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from datetime import datetime, timedelta
+from itertools import batched, islice
+
+from shared import keys
+from shared.messages import Defaults, OperationMessage, PollBatch, read_operation, write_operation
+from shared.model import Counts, Operation
+from shared.records import Outstanding
+from shared.store.tables import (
+    GROUP,
+    Conflict,
+    Row,
+    Table,
+    Write,
+    deletion,
+    etag_of,
+    insertion,
+    moment,
+    required_moment,
+)
+
+MOST_MOVES = GROUP // 2
+"""Operations in one transaction: each takes a deletion and an insertion."""
+
+BATCH = 100
+"""Operations in one message of the poll queue: some seconds of work, and a range of one shard."""
+
+DISPATCH_LEASE = timedelta(minutes=5)
+"""How long what was handed out is left to the poll queue. Then it is handed out again: a batch may be lost."""
+
+# A message is at most 64 KiB; a property holds 32 thousand characters, and some characters count as two.
+_CHUNK = 15_000
+_LAYOUT = {"PartitionKey": "!layout", "RowKey": "!layout"}
+
+
+class LayoutMismatch(Exception):
+    """The table was made by a version that spreads operations over another number of partitions."""
+
+
+class OutstandingOperations:
+    """The table of that name."""
+
+    def __init__(self, table: Table, defaults: Defaults, executor: Executor) -> None:
+        self._table = table
+        self._defaults = defaults
+        self._executor = executor
+
+    def check_layout(self) -> None:
+        """Write down the number of partitions, which is for good, or compare it with what was written.
+
+        Raises:
+            LayoutMismatch: the table was laid out otherwise.
+        """
+        try:
+            self._table.insert({**_LAYOUT, "Shards": len(keys.SHARDS)})
+        except Conflict:
+            row = self._table.get(_LAYOUT["PartitionKey"], _LAYOUT["RowKey"]) or {}
+            if row.get("Shards") != len(keys.SHARDS):
+                raise LayoutMismatch(
+                    f"OutstandingOperations is laid out in {row.get('Shards')} partitions and this version uses "
+                    f"{len(keys.SHARDS)}: let the version that made it settle what is outstanding, then empty the table"
+                ) from None
+
+    def add(self, outstanding: Outstanding, message: OperationMessage) -> bool:
+        """Begin to watch an operation. False if it is watched already."""
+        try:
+            self._table.write([insertion(_message_row(outstanding, message)), insertion(_due_entity(outstanding))])
+        except Conflict:
+            return False
+        return True
+
+    def message(self, operation: Operation) -> OperationMessage | None:
+        """What was registered, or None if the operation is not outstanding any more."""
+        row = self._table.get(keys.shard(operation.key), keys.operation_row(operation.key))
+        if row is None:
+            return None
+        text = "".join(str(row[f"Message{index}"]) for index in range(int(row["Chunks"])))
+        return read_operation(text.encode(), self._defaults)
+
+    def due(self, now: datetime, most: int) -> list[Outstanding]:
+        """The operations due at ``now`` that are not handed out, the longest overdue first, ``most`` at the most."""
+        lists = self._executor.map(lambda shard: list(islice(self._due_rows(shard, now), most)), keys.SHARDS)
+        rows = sorted((row for due in lists for row in due), key=lambda row: str(row["RowKey"]))
+        return [_outstanding(row) for row in rows[:most]]
+
+    def dispatch(self, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]) -> int:
+        """Hand out what is due as batches of one shard, and note how far that went.
+
+        Args:
+            now: The time of the tick.
+            send: Sends a batch.
+            is_over: Whether to stop early; what is left stays due.
+
+        Returns:
+            How many operations were handed out.
+        """
+        return sum(self._executor.map(lambda shard: self._dispatch_shard(shard, now, send, is_over), keys.SHARDS))
+
+    def _dispatch_shard(
+        self, shard: str, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]
+    ) -> int:
+        rows = (str(row["RowKey"]) for row in self._due_rows(shard, now, select=["RowKey"]))
+        sent, last = 0, ""
+        for group in batched(rows, BATCH, strict=False):
+            if is_over():
+                break
+            send(PollBatch(shard=shard, first=group[0], last=group[-1]))
+            sent, last = sent + len(group), group[-1]
+        if last:
+            # After the sending: a crash between the two sends a batch twice, and loses none.
+            self._table.upsert({"PartitionKey": shard, "RowKey": keys.DISPATCHED_ROW, "Last": last, "At": now})
+        return sent
+
+    def _due_rows(self, shard: str, now: datetime, select: Sequence[str] = ()) -> Iterator[Row]:
+        """The due rows of a shard, without those that a dispatch has handed out within the lease.
+
+        Its note sorts before them, so that it comes with the same query.
+        """
+        _, beyond = keys.due_range(now)
+        condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
+        columns = [*select, "Last", "At"] if select else None
+        rows = self._table.query(
+            condition, {"shard": shard, "first": keys.DISPATCHED_ROW, "beyond": beyond}, select=columns
+        )
+        handed_out = ""
+        for row in rows:
+            if row["RowKey"] == keys.DISPATCHED_ROW:
+                is_fresh = now - required_moment(row, "At") < DISPATCH_LEASE
+                handed_out = str(row["Last"]) if is_fresh else ""
+            elif row["RowKey"] > handed_out:
+                yield row
+
+    def batch(self, batch: PollBatch) -> list[Outstanding]:
+        """The operations of a batch that are still where its dispatcher put them."""
+        condition = "PartitionKey eq @shard and RowKey ge @first and RowKey le @last"
+        return list(
+            map(
+                _outstanding,
+                self._table.query(condition, {"shard": batch.shard, "first": batch.first, "last": batch.last}),
+            )
+        )
+
+    def move(self, moves: Iterable[tuple[Outstanding, Outstanding]]) -> int:
+        """Put each operation's next poll in the place of the last one.
+
+        A pair whose due row is gone was moved or settled by somebody else, and is left alone.
+
+        Returns:
+            How many were moved.
+        """
+        by_shard: dict[str, list[tuple[Outstanding, Outstanding]]] = {}
+        for old, new in moves:
+            by_shard.setdefault(old.shard, []).append((old, new))
+        groups = [list(group) for pairs in by_shard.values() for group in batched(pairs, MOST_MOVES, strict=False)]
+        return sum(self._executor.map(self._move_group, groups))
+
+    def _move_group(self, group: list[tuple[Outstanding, Outstanding]]) -> int:
+        while group:
+            writes = [write for pair in group for write in _move_writes(*pair)]
+            try:
+                self._table.write(writes)
+            except Conflict as conflict:
+                group = [pair for place, pair in enumerate(group) if place != conflict.index // 2]
+            else:
+                break
+        return len(group)
+
+    def remove(self, outstanding: Outstanding) -> bool:
+        """Stop watching an operation. False if somebody else has moved or removed it meanwhile."""
+        key = outstanding.operation.key
+        try:
+            self._table.write(
+                [
+                    deletion(outstanding.shard, outstanding.due_row, outstanding.etag),
+                    deletion(outstanding.shard, keys.operation_row(key)),
+                ]
+            )
+        except Conflict:
+            return False
+        return True
+
+
+def _move_writes(old: Outstanding, new: Outstanding) -> Sequence[Write]:
+    if old.due_row == new.due_row:
+        raise ValueError("an operation moves to a later time")
+    return deletion(old.shard, old.due_row, old.etag), insertion(_due_entity(new))
+
+
+def _message_row(outstanding: Outstanding, message: OperationMessage) -> Row:
+    text = write_operation(message)
+    chunks = [text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK)]
+    return {
+        "PartitionKey": outstanding.shard,
+        "RowKey": keys.operation_row(outstanding.operation.key),
+        "OperationId": outstanding.operation.operation_id,
+        "Chunks": len(chunks),
+        **{f"Message{index}": chunk for index, chunk in enumerate(chunks)},
+    }
+
+
+def _due_entity(outstanding: Outstanding) -> Row:
+    operation, counts = outstanding.operation, outstanding.counts
+    return {
+        "PartitionKey": outstanding.shard,
+        "RowKey": outstanding.due_row,
+        "Cluster": operation.cluster,
+        "Database": operation.database,
+        "Table": operation.table,
+        "OperationId": operation.operation_id,
+        "RegisteredAt": outstanding.registered_at,
+        "Partition": outstanding.partition,
+        "Attempt": outstanding.attempt,
+        "RootOperationId": outstanding.root_operation_id,
+        "ParentOperationId": outstanding.parent_operation_id,
+        "CorrelationId": outstanding.correlation_id,
+        "NamedBlobs": outstanding.named_blobs,
+        "IntervalSeconds": outstanding.interval.total_seconds(),
+        "Polls": outstanding.polls,
+        "Succeeded": counts.succeeded,
+        "Failed": counts.failed,
+        "InProgress": counts.in_progress,
+        "Canceled": counts.canceled,
+        "Other": counts.other,
+        "RecordedFailures": outstanding.recorded_failures,
+        "StartTime": outstanding.start_time,
+        "LastUpdated": outstanding.last_updated,
+        "NotFoundSince": outstanding.not_found_since,
+        "ErrorsSince": outstanding.errors_since,
+        "LastError": outstanding.last_error,
+    }
+
+
+def _outstanding(row: Row) -> Outstanding:
+    return Outstanding(
+        operation=Operation(row["Cluster"], row["Database"], row["Table"], row["OperationId"]),
+        registered_at=required_moment(row, "RegisteredAt"),
+        partition=row["Partition"],
+        attempt=row["Attempt"],
+        root_operation_id=row["RootOperationId"],
+        parent_operation_id=row.get("ParentOperationId"),
+        correlation_id=row.get("CorrelationId"),
+        named_blobs=row["NamedBlobs"],
+        next_poll_at=keys.due_time(row["RowKey"]),
+        interval=timedelta(seconds=row["IntervalSeconds"]),
+        polls=row["Polls"],
+        counts=Counts(row["Succeeded"], row["Failed"], row["InProgress"], row["Canceled"], row["Other"]),
+        recorded_failures=row["RecordedFailures"],
+        start_time=moment(row.get("StartTime")),
+        last_updated=moment(row.get("LastUpdated")),
+        not_found_since=moment(row.get("NotFoundSince")),
+        errors_since=moment(row.get("ErrorsSince")),
+        last_error=row.get("LastError"),
+        etag=etag_of(row),
+    )

@@ -1,0 +1,311 @@
+"""``IngestionOperations`` and ``IngestionBlobs``: what people read.
+
+An operation's row is found from its key alone through the pointer, the row ``!operation`` among its blobs: it is
+written first at registration, so it also tells that an operation is known, whatever day it was registered on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from itertools import batched
+
+from shared import keys
+from shared.model import BlobReport, Counts, Operation, OperationState, RetryState
+from shared.records import BlobRow, OperationRow, Outstanding, Pointer, Summary
+from shared.store.tables import (
+    GROUP,
+    Conflict,
+    Row,
+    Table,
+    deletion,
+    etag_of,
+    insertion,
+    merger,
+    moment,
+    replacement,
+    required_moment,
+)
+
+POINTER = "!operation"
+
+_MOST_TRIES = 10
+"""Of a change that meets others: each try means that somebody else has got ahead, and they are few."""
+
+
+class Contended(Exception):
+    """Others changed the same rows again and again; nothing is lost, the step is to be done again."""
+
+
+class Results:
+    """The two public tables."""
+
+    def __init__(self, operations: Table, blobs: Table) -> None:
+        self._operations = operations
+        self._blobs = blobs
+
+    def point(self, operation: Operation, pointer: Pointer) -> tuple[Pointer, bool]:
+        """Write the operation's pointer unless there is one.
+
+        Returns:
+            The pointer that is in the table, and whether it is new.
+        """
+        try:
+            self._blobs.insert(
+                {
+                    "PartitionKey": operation.key,
+                    "RowKey": POINTER,
+                    "OperationPartition": pointer.partition,
+                    "OperationRow": pointer.row,
+                    "OperationId": operation.operation_id,
+                    "RegisteredAt": pointer.registered_at,
+                }
+            )
+        except Conflict:
+            return self.pointer(operation) or pointer, False
+        return pointer, True
+
+    def pointer(self, operation: Operation) -> Pointer | None:
+        """Where the operation's row is, if it was ever registered."""
+        row = self._blobs.get(operation.key, POINTER)
+        if row is None:
+            return None
+        return Pointer(row["OperationPartition"], row["OperationRow"], required_moment(row, "RegisteredAt"))
+
+    def operation(self, pointer: Pointer) -> OperationRow | None:
+        """The operation's row, or None if it has none yet."""
+        row = self._operations.get(pointer.partition, pointer.row)
+        return _operation_row(row) if row else None
+
+    def add_operation(self, outstanding: Outstanding) -> None:
+        """Write the operation's row, InProgress, unless there is one."""
+        operation, pointer = outstanding.operation, outstanding.pointer
+        row = {
+            "PartitionKey": pointer.partition,
+            "RowKey": pointer.row,
+            "OperationId": operation.operation_id,
+            "Cluster": operation.cluster,
+            "Database": operation.database,
+            "Table": operation.table,
+            "State": OperationState.IN_PROGRESS.value,
+            "RegisteredAt": outstanding.registered_at,
+            **_count_columns(Counts()),
+            "Polls": 0,
+            "TransientFailures": 0,
+            "PermanentFailures": 0,
+            "RetriedBlobs": 0,
+            "Attempt": outstanding.attempt,
+            "RootOperationId": outstanding.root_operation_id,
+            "ParentOperationId": outstanding.parent_operation_id,
+            "CorrelationId": outstanding.correlation_id,
+        }
+        try:
+            self._operations.insert(row)
+        except Conflict:
+            return
+
+    def blobs(self, operation: Operation) -> dict[str, BlobRow]:
+        """The operation's blobs by their key."""
+        rows = self._blobs.query(
+            "PartitionKey eq @key and RowKey gt @pointer", {"key": operation.key, "pointer": POINTER}
+        )
+        return {row["RowKey"]: _blob_row(row) for row in rows}
+
+    def revise(
+        self,
+        operation: Operation,
+        decide: Callable[[Mapping[str, BlobRow]], Sequence[BlobRow]],
+        stored: Mapping[str, BlobRow] | None = None,
+    ) -> dict[str, BlobRow]:
+        """Change an operation's blobs, deciding again on fresh rows whenever somebody else was faster.
+
+        Args:
+            operation: Whose blobs.
+            decide: Of the stored rows by key, those to write, changed or new.
+            stored: The rows as they were read before, to save the first reading.
+
+        Returns:
+            All rows as they are in the table now.
+
+        Raises:
+            Contended: others were faster every time.
+        """
+        rows = self.blobs(operation) if stored is None else stored
+        for _ in range(_MOST_TRIES):
+            try:
+                written = self._write_blobs(operation, decide(rows))
+            except Conflict:
+                rows = self.blobs(operation)
+            else:
+                return {**rows, **{row.key: row for row in written}}
+        raise Contended(f"the blobs of operation {operation.operation_id} are being changed by others")
+
+    def revise_operation(
+        self, pointer: Pointer, decide: Callable[[OperationRow], tuple[Summary, datetime | None] | None]
+    ) -> OperationRow | None:
+        """Change an operation's row, deciding again on the fresh row whenever somebody else was faster.
+
+        Args:
+            pointer: Where the row is.
+            decide: Of the row, what it is to say and since when it is settled; None to leave it.
+
+        Returns:
+            The row as ``decide`` saw it last, or None if there is none.
+
+        Raises:
+            Contended: others were faster every time.
+        """
+        for _ in range(_MOST_TRIES):
+            row = self.operation(pointer)
+            decided = decide(row) if row else None
+            if row is None or decided is None:
+                return row
+            try:
+                self._operations.write([merger(_summary_columns(pointer, *decided), row.etag)])
+            except Conflict:
+                continue
+            return row
+        raise Contended(f"the row of operation {pointer.row} is being changed by others")
+
+    def _write_blobs(self, operation: Operation, rows: Sequence[BlobRow]) -> list[BlobRow]:
+        """Write blobs' rows: those with an ETag if they haven't changed since, the others if they are new.
+
+        Returns:
+            The rows with their new ETags.
+
+        Raises:
+            Conflict: at the first group in which a row has changed; groups before it are written.
+        """
+        written: list[BlobRow] = []
+        for group in batched(rows, GROUP, strict=False):
+            writes = [
+                replacement(_blob_entity(operation, row), row.etag)
+                if row.etag
+                else insertion(_blob_entity(operation, row))
+                for row in group
+            ]
+            etags = self._blobs.write(writes)
+            written += [replace(row, etag=etag) for row, etag in zip(group, etags, strict=True)]
+        return written
+
+    def settled_before(self, day: date) -> Iterator[tuple[Pointer, Operation]]:
+        """The operations that were registered before ``day`` and are settled."""
+        rows = self._operations.query(
+            "PartitionKey lt @day and State ne @open",
+            {"day": f"{day:%Y-%m-%d}", "open": OperationState.IN_PROGRESS.value},
+            select=["PartitionKey", "RowKey", "Cluster", "Database", "Table", "OperationId", "RegisteredAt"],
+        )
+        for row in rows:
+            operation = Operation(row["Cluster"], row["Database"], row["Table"], row["OperationId"])
+            yield Pointer(row["PartitionKey"], row["RowKey"], required_moment(row, "RegisteredAt")), operation
+
+    def delete(self, pointer: Pointer, operation: Operation) -> int:
+        """Delete what is stored of an operation, its own row last so that a deletion cut short is found again.
+
+        Returns:
+            How many blobs' rows were deleted.
+
+        Raises:
+            Conflict: somebody else is deleting the same rows.
+        """
+        keys_of_blobs = self._blobs.query("PartitionKey eq @key", {"key": operation.key}, select=["RowKey"])
+        deleted = 0
+        for group in batched((row["RowKey"] for row in keys_of_blobs), GROUP, strict=False):
+            self._blobs.write([deletion(operation.key, row) for row in group])
+            deleted += sum(row != POINTER for row in group)
+        self._operations.write([deletion(pointer.partition, pointer.row)])
+        return deleted
+
+
+def _summary_columns(pointer: Pointer, summary: Summary, settled_at: datetime | None) -> Row:
+    return {
+        "PartitionKey": pointer.partition,
+        "RowKey": pointer.row,
+        "State": summary.state.value,
+        **_count_columns(summary.counts),
+        "StartTime": summary.start_time,
+        "LastUpdated": summary.last_updated,
+        "SettledAt": settled_at,
+        "Polls": summary.polls,
+        "TransientFailures": summary.transient_failures,
+        "PermanentFailures": summary.permanent_failures,
+        "RetriedBlobs": summary.retried_blobs,
+        # A merge leaves what isn't named, so what is no longer true is written over.
+        "FirstErrorCode": summary.first_error_code or "",
+        "LastError": summary.last_error or "",
+    }
+
+
+def _operation_row(row: Row) -> OperationRow:
+    return OperationRow(
+        state=OperationState(row["State"]),
+        counts=Counts(row["Succeeded"], row["Failed"], row["InProgress"], row["Canceled"]),
+        polls=row["Polls"],
+        start_time=moment(row.get("StartTime")),
+        last_updated=moment(row.get("LastUpdated")),
+        settled_at=moment(row.get("SettledAt")),
+        last_error=row.get("LastError") or None,
+        etag=etag_of(row),
+    )
+
+
+def _count_columns(counts: Counts) -> Row:
+    return {
+        "Succeeded": counts.succeeded,
+        "Failed": counts.failed,
+        "InProgress": counts.in_progress + counts.other,
+        "Canceled": counts.canceled,
+    }
+
+
+def pointer_to(operation: Operation, cluster_name: str, registered_at: datetime) -> Pointer:
+    """Where the row of an operation that is registered now goes."""
+    return Pointer(
+        partition=keys.operations_partition(operation, cluster_name, registered_at),
+        row=keys.escape(operation.operation_id),
+        registered_at=registered_at,
+    )
+
+
+def _blob_entity(operation: Operation, row: BlobRow) -> Row:
+    report = row.report
+    return {
+        "PartitionKey": operation.key,
+        "RowKey": row.key,
+        "Url": report.url,
+        "SourceId": report.source_id,
+        "Status": report.status,
+        "StartTime": report.start_time,
+        "LastUpdated": report.last_updated,
+        "ErrorCode": report.error_code,
+        "FailureStatus": report.failure_status,
+        "Details": report.details,
+        "RetryState": row.retry_state.value,
+        "RetryOperationId": row.retry_operation_id,
+        "RetryReason": row.retry_reason,
+        "Attempt": row.attempt,
+        "ClaimedBy": row.claimed_by,
+        "ClaimedUntil": row.claimed_until,
+    }
+
+
+def _blob_row(row: Row) -> BlobRow:
+    return BlobRow(
+        key=row["RowKey"],
+        report=BlobReport(
+            status=row["Status"],
+            source_id=row.get("SourceId"),
+            url=row.get("Url"),
+            start_time=moment(row.get("StartTime")),
+            last_updated=moment(row.get("LastUpdated")),
+            error_code=row.get("ErrorCode"),
+            failure_status=row.get("FailureStatus"),
+            details=row.get("Details"),
+        ),
+        attempt=row["Attempt"],
+        retry_state=RetryState(row.get("RetryState", "")),
+        retry_operation_id=row.get("RetryOperationId"),
+        retry_reason=row.get("RetryReason"),
+        claimed_by=row.get("ClaimedBy"),
+        claimed_until=moment(row.get("ClaimedUntil")),
+        etag=etag_of(row),
+    )

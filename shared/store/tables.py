@@ -1,0 +1,181 @@
+"""Access to one table: conditional writes in groups, and conflicts told apart from faults."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
+
+from shared import keys
+from shared.settings import StorageAccess
+from shared.transport import pooled
+
+GROUP = 100
+"""Rows in one entity group transaction (Azurite answers 101 with a broken status line, so it is kept here)."""
+
+LONGEST_TEXT = 32_000
+"""UTF-16 code units in a string property; the service takes 32,768 of them."""
+
+type Row = Mapping[str, Any]
+type Write = tuple[Any, ...]
+
+_CONFLICTS = frozenset({404, 409, 412})
+
+
+class Conflict(Exception):
+    """Somebody else wrote the row first (or this app did, in a request whose answer was lost): read again.
+
+    Attributes:
+        index: Which of the group's writes it was.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        super().__init__(f"write {index} of the group met a row that had changed")
+        self.index = index
+
+
+class Table:
+    """One table of Table Storage."""
+
+    def __init__(self, client: TableClient) -> None:
+        self._client = client
+
+    def get(self, partition: str, row: str) -> Row | None:
+        """The row, or None."""
+        try:
+            return self._client.get_entity(partition, row)
+        except ResourceNotFoundError:
+            return None
+
+    def insert(self, row: Row) -> None:
+        """Write a new row.
+
+        Raises:
+            Conflict: there is one with this key.
+        """
+        try:
+            self._client.create_entity(_storable(row))
+        except ResourceExistsError:
+            raise Conflict from None
+
+    def upsert(self, row: Row) -> None:
+        """Write a row whatever is there."""
+        self._client.upsert_entity(_storable(row), mode=UpdateMode.REPLACE)
+
+    def query(
+        self, condition: str, parameters: Mapping[str, Any], *, select: Sequence[str] | None = None
+    ) -> Iterator[Row]:
+        """The rows that meet an OData filter, with ``@name`` taken from ``parameters``, page by page."""
+        return iter(
+            self._client.query_entities(condition, parameters=dict(parameters), select=list(select) if select else None)
+        )
+
+    def write(self, group: Sequence[Write]) -> list[str]:
+        """Do all writes of the group or none; they are of one partition, and 100 at the most.
+
+        Returns:
+            The new ETag of each row ("" for a deleted one).
+
+        Raises:
+            Conflict: a row was there already, is gone, or has changed.
+        """
+        try:
+            return [answer.get("etag", "") for answer in self._client.submit_transaction(group)]
+        except TableTransactionError as error:
+            if error.status_code in _CONFLICTS and getattr(error, "error_code", None) != "TableNotFound":
+                raise Conflict(error.index) from None
+            raise
+
+    def create(self) -> None:
+        """Create the table unless it is there."""
+        try:
+            self._client.create_table()
+        except ResourceExistsError:
+            return
+
+
+def insertion(row: Row) -> Write:
+    """A write that fails if the row is there."""
+    return ("create", _storable(row))
+
+
+def replacement(row: Row, etag: str) -> Write:
+    """A write of the whole row that fails if it has changed since ``etag``."""
+    return (
+        "update",
+        _storable(row),
+        {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified},
+    )
+
+
+def merger(row: Row, etag: str) -> Write:
+    """A write of the named columns alone that fails if the row has changed since ``etag``."""
+    return (
+        "update",
+        _storable(row),
+        {"mode": UpdateMode.MERGE, "etag": etag, "match_condition": MatchConditions.IfNotModified},
+    )
+
+
+def deletion(partition: str, row: str, etag: str | None = None) -> Write:
+    """A deletion that fails if the row is gone, or has changed since ``etag``."""
+    entity = {"PartitionKey": partition, "RowKey": row}
+    if etag is None:
+        return ("delete", entity)
+    return ("delete", entity, {"etag": etag, "match_condition": MatchConditions.IfNotModified})
+
+
+def etag_of(row: Row) -> str:
+    """The ETag of a row that was read."""
+    return str(row.metadata["etag"])  # type: ignore[attr-defined]  # the SDK's TableEntity
+
+
+def clipped(text: str | None, longest: int = LONGEST_TEXT) -> str | None:
+    """The text, cut to what a string property takes."""
+    if text is None or keys.utf16_length(text) <= longest:
+        return text
+    units = text.encode("utf-16-le")[: 2 * (longest - 1)]
+    return units.decode("utf-16-le", errors="ignore") + "…"
+
+
+def moment(value: object) -> datetime | None:
+    """A column's time as an ordinary datetime in UTC (the SDK has a class of its own)."""
+    if not isinstance(value, datetime):
+        return None
+    return datetime.combine(value.date(), value.timetz()).astimezone(UTC)
+
+
+def required_moment(row: Row, column: str) -> datetime:
+    """A column's time, which every row of its kind has.
+
+    Raises:
+        TypeError: it has none.
+    """
+    time = moment(row[column])
+    if time is None:
+        raise TypeError(f"{row['RowKey']}: {column} is no time")
+    return time
+
+
+def connect(access: StorageAccess, credential: TokenCredential | None) -> TableServiceClient:
+    """A client for the tables of the account. Its own retries are few and quick: a poll comes back anyway."""
+    options: dict[str, Any] = {
+        "retry_total": 3,
+        "retry_backoff_factor": 0.4,
+        "connection_timeout": 10,
+        "read_timeout": 30,
+        "transport": pooled(),
+    }
+    if access.connection_string:
+        return TableServiceClient.from_connection_string(access.connection_string, **options)
+    return TableServiceClient(access.table_uri, credential=credential, **options)
+
+
+def _storable(row: Row) -> dict[str, Any]:
+    """The row without empty values, its texts cut to size."""
+    return {
+        name: clipped(value) if isinstance(value, str) else value for name, value in row.items() if value is not None
+    }

@@ -1,0 +1,55 @@
+"""Log lines worth reading: one event each, with a stable name to query by and its facts as fields.
+
+``extra`` carries ``event`` and the facts; the text repeats them for a reader. docs/logs.md lists the names.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from shared.model import Operation
+
+_log = logging.getLogger("tracker")
+
+
+def event(name: str, text: str, *, level: int = logging.INFO, about: Operation | None = None, **facts: object) -> None:
+    """Log one event.
+
+    Args:
+        name: Its stable name, such as ``operation.settled``.
+        text: What happened, for a reader.
+        level: As of ``logging``.
+        about: The operation that it is about.
+        facts: Numbers, texts and IDs; never a URL's query, a token or a key. None is left out.
+    """
+    named = _names(about) if about else {}
+    known = named | {key: value for key, value in facts.items() if value is not None}
+    tail = " ".join(f"{key}={value}" for key, value in known.items())
+    _log.log(level, "%s: %s%s", name, text, f" ({tail})" if tail else "", extra={"event": name, **known})
+
+
+def _names(operation: Operation) -> dict[str, object]:
+    return {
+        "operation_id": operation.operation_id,
+        "cluster": operation.cluster,
+        "database": operation.database,
+        "table": operation.table,
+    }
+
+
+class Seldom:
+    """Lets a thing be said once in a while: the first time, and again after ``pause``."""
+
+    def __init__(self, pause: timedelta, now: Callable[[], datetime]) -> None:
+        self._pause = pause
+        self._now = now
+        self._said: dict[object, datetime] = {}
+
+    def may_say(self, what: object) -> bool:
+        """Whether ``what`` was not said within the pause; it counts as said from now on."""
+        now = self._now()
+        last = self._said.get(what)
+        if last is not None and now - last < self._pause:
+            return False
+        self._said[what] = now
+        return True
