@@ -1,0 +1,377 @@
+"""The local Functions host, with a small app, Azurite and real processes."""
+
+import asyncio
+import base64
+import itertools
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueClient
+
+from local.azurite import Azurite
+from local.functions_host import FunctionsHost, HostFailed
+from local.functions_host.protobuf import TypedData
+from local.functions_host.settings import (
+    SettingsRefused,
+    apply_settings,
+    read_host_options,
+    storage_connection,
+    substitute,
+)
+from local.functions_host.timers import Schedule, TimerListener
+from local.functions_host.worker import Function, Worker
+from local.processes import Child, ProcessFailed
+
+APP = Path(__file__).parent.parent / "support" / "tiny_app"
+DEADLINE_SECONDS = 30.0
+NEVER = "0 0 0 1 1 *"
+EVERY_SECOND = "* * * * * *"
+EVERY_MINUTE = "0 * * * * *"
+QUEUES = "AzureFunctionsJobHost__extensions__queues__"
+WRONG_SETTINGS = "\n".join(["50 app settings to correct.", *(f"- SETTING_{n} is missing" for n in range(50))])
+
+
+@pytest.fixture(scope="module")
+def azurite() -> Iterator[Azurite]:
+    with Azurite.start() as running:
+        yield running
+
+
+class Tiny:
+    """The tiny app with a queue and a journal of its own."""
+
+    def __init__(self, azurite: Azurite, folder: Path, queue: str) -> None:
+        self.queue = QueueClient.from_connection_string(azurite.connection_string, queue)
+        self.poison = QueueClient.from_connection_string(azurite.connection_string, f"{queue}-poison")
+        self.journal = folder / "journal.jsonl"
+        self.env = {
+            "TinyStorage": azurite.connection_string,
+            "TINY_QUEUE": queue,
+            "TINY_SCHEDULE": NEVER,
+            "TINY_JOURNAL": str(self.journal),
+        }
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
+        return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+    def waiting(self) -> int:
+        return self.queue.get_queue_properties().approximate_message_count or 0
+
+
+@pytest.fixture
+def tiny(azurite: Azurite, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Tiny]:
+    made = Tiny(azurite, tmp_path, re.sub(r"\W|_", "-", request.node.name)[-50:].strip("-"))
+    with made.queue, made.poison:
+        yield made
+
+
+def eventually[T](look: Callable[[], T]) -> T:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.05)
+    return seen
+
+
+def texts(queue: QueueClient) -> list[str]:
+    try:
+        return [message.content for message in queue.peek_messages(max_messages=32)]
+    except ResourceNotFoundError:
+        return []
+
+
+def test_a_message_reaches_its_function_and_is_deleted(tiny: Tiny) -> None:
+    with FunctionsHost.start(tiny.env, APP) as host:
+        sent = tiny.queue.send_message('{"n": 1}')
+        eventually(lambda: tiny.events("taken"))
+        eventually(lambda: tiny.waiting() == 0)
+        assert host.functions == ["take", "tick"]
+        # The extra facts of a log record are shown.
+        eventually(lambda: """INFO take took it body="{\\"n\\": 1}" with_space="a b\"""" in host.output())
+    (taken,) = tiny.events("take")
+    assert (taken["body"], taken["id"], taken["count"], taken["receipt"]) == ('{"n": 1}', sent.id, 1, True)
+    assert len(taken["times"]) == 3
+
+
+def test_a_failure_comes_back_after_the_delay_and_ends_in_poison(tiny: Tiny) -> None:
+    text = "fail <&> ü\n two"
+    with FunctionsHost.start(tiny.env, APP) as host:
+        tiny.queue.send_message(text)
+        assert eventually(lambda: texts(tiny.poison)) == [text]
+        eventually(lambda: tiny.waiting() == 0)
+        output = host.output()
+    tries = tiny.events("take")
+    assert [attempt["count"] for attempt in tries] == [1, 2, 3]
+    assert all(later["at"] - sooner["at"] > 0.9 for sooner, later in itertools.pairwise(tries))
+    assert "ERROR take failed: RuntimeError: asked to: fail" in output
+    assert "azure_functions_runtime" not in output
+
+
+def test_base64_is_decoded_and_what_is_not_base64_is_poison(tiny: Tiny) -> None:
+    env = tiny.env | {f"{QUEUES}messageEncoding": "base64"}
+    with FunctionsHost.start(env, APP):
+        tiny.queue.send_message("{not base64}")
+        tiny.queue.send_message(base64.b64encode("grüße".encode()).decode())
+        assert eventually(lambda: texts(tiny.poison)) == ["{not base64}"]
+        eventually(lambda: tiny.events("taken"))
+    assert [event["body"] for event in tiny.events("take")] == ["grüße"]
+
+
+def test_base64_goes_to_poison_as_it_came(tiny: Tiny) -> None:
+    sent = base64.b64encode(b"fail").decode()
+    env = tiny.env | {f"{QUEUES}messageEncoding": "base64", f"{QUEUES}visibilityTimeout": "00:00:00"}
+    with FunctionsHost.start(env, APP):
+        tiny.queue.send_message(sent)
+        assert eventually(lambda: texts(tiny.poison)) == [sent]
+    assert [event["body"] for event in tiny.events("take")] == ["fail"] * 3
+
+
+def test_a_message_stays_hidden_while_it_is_handled(tiny: Tiny) -> None:
+    with FunctionsHost.start(tiny.env, APP, invisible_seconds=2):
+        tiny.queue.send_message("sleep 3")
+        eventually(lambda: tiny.events("taken"))
+        eventually(lambda: tiny.waiting() == 0)
+    assert len(tiny.events("take")) == 1
+
+
+def test_a_message_comes_again_after_the_host_was_killed(tiny: Tiny) -> None:
+    with FunctionsHost.start(tiny.env, APP, invisible_seconds=2) as first:
+        tiny.queue.send_message("once sleep 60")
+        eventually(lambda: tiny.events("take"))
+        first.kill()
+    with FunctionsHost.start(tiny.env, APP):
+        eventually(lambda: tiny.events("taken"))
+        eventually(lambda: tiny.waiting() == 0)
+    assert [event["count"] for event in tiny.events("take")] == [1, 2]
+
+
+def test_no_more_than_a_batch_and_the_threshold_are_handled_at_once(tiny: Tiny) -> None:
+    tiny.queue.create_queue()
+    for _ in range(12):
+        tiny.queue.send_message("sleep 0.5")
+    # Of more threads than the limit, so that it is not they that limit.
+    with FunctionsHost.start(tiny.env | {"PYTHON_THREADPOOL_THREAD_COUNT": "32"}, APP):
+        eventually(lambda: len(tiny.events("taken")) == 12)
+    events = [json.loads(line)["event"] for line in tiny.journal.read_text().splitlines()]
+    steps = [{"take": 1, "taken": -1}.get(event, 0) for event in events]
+    assert 4 <= max(itertools.accumulate(steps)) <= 6
+
+
+def test_a_missing_queue_is_waited_for_on_request(tiny: Tiny) -> None:
+    with FunctionsHost.start(tiny.env, APP, create_queues=False):
+        with pytest.raises(ResourceNotFoundError):
+            tiny.queue.get_queue_properties()
+        tiny.queue.create_queue()
+        tiny.queue.send_message("now")
+        eventually(lambda: tiny.events("taken"))
+
+
+def test_a_timer_never_overlaps_itself(tiny: Tiny) -> None:
+    env = tiny.env | {"TINY_SCHEDULE": EVERY_SECOND, "TINY_TICK_SECONDS": "1.2"}
+    with FunctionsHost.start(env, APP) as host:
+        eventually(lambda: len(tiny.events("tick")) >= 2)
+        host.kill()
+    runs = tiny.events("tick")
+    assert all(sooner["end"] <= later["start"] for sooner, later in itertools.pairwise(runs))
+    assert not any(run["past_due"] for run in runs)
+
+
+class Runs(Worker):
+    """Runs that take no real time: each moves the clock by what it is said to last. The last one stops the listener."""
+
+    def __init__(self, began: datetime, lasting: list[timedelta]) -> None:
+        super().__init__([], function_timeout=None, names={})
+        self.now = began
+        self.due: list[datetime] = []
+        self.stopping = asyncio.Event()
+        self._lasting = lasting
+
+    async def invoke(self, function: Function, data: TypedData, metadata: Mapping[str, TypedData]) -> bool:
+        assert (function.name, metadata) == ("tick", {})
+        self.due.append(datetime.fromisoformat(json.loads(data.json)["ScheduleStatus"]["Next"]))
+        self.now += self._lasting[len(self.due) - 1]
+        if len(self.due) == len(self._lasting):
+            self.stopping.set()
+        return True
+
+    async def listen(self, *, run_on_startup: bool = False, seconds: float = DEADLINE_SECONDS) -> None:
+        function = Function(function_id="1", name="tick", trigger={"name": "timer", "runOnStartup": run_on_startup})
+        listener = TimerListener(self, function, schedule=Schedule(EVERY_MINUTE), now=lambda: self.now)
+        async with asyncio.timeout(seconds):
+            await listener.listen(self.stopping)
+
+
+def test_scheduled_times_missed_while_a_timer_runs_make_one_run_afterwards() -> None:
+    just_before = datetime(2027, 1, 1, 12, 0, 59, 990_000, tzinfo=UTC)
+    runs = Runs(just_before, [timedelta(minutes=3), timedelta(), timedelta()])
+    asyncio.run(runs.listen())
+    assert [f"{due:%H:%M:%S}" for due in runs.due] == ["12:01:00", "12:02:00", "12:04:00"]
+
+
+def test_a_timer_does_not_run_at_the_start() -> None:
+    runs = Runs(datetime(2027, 1, 1, 12, 0, 30, tzinfo=UTC), [timedelta()])
+    with pytest.raises(TimeoutError):
+        asyncio.run(runs.listen(seconds=0.2))
+    assert runs.due == []
+
+
+def test_a_timer_runs_at_the_start_on_request() -> None:
+    began = datetime(2027, 1, 1, 12, 0, 30, tzinfo=UTC)
+    runs = Runs(began, [timedelta()])
+    asyncio.run(runs.listen(run_on_startup=True))
+    assert runs.due == [began]
+
+
+def test_settings_come_from_the_file_unless_the_environment_has_them(tiny: Tiny, azurite: Azurite) -> None:
+    env = {name: value for name, value in tiny.env.items() if name != "TINY_QUEUE"}
+    with (
+        FunctionsHost.start(env, APP),
+        QueueClient.from_connection_string(azurite.connection_string, "from-the-file") as queue,
+    ):
+        queue.send_message("hello")
+        eventually(lambda: tiny.events("taken"))
+
+
+def test_local_settings_json_comes_before_the_sample(tmp_path: Path) -> None:
+    for name, value in (("local.settings.json", "own"), ("local.settings.sample.json", "sample")):
+        (tmp_path / name).write_text(json.dumps({"Values": {"A": value, "B": value}}))
+    environment = {"B": "environment"}
+    assert apply_settings(tmp_path, None, environment) == tmp_path / "local.settings.json"
+    assert environment == {"A": "own", "B": "environment"}
+
+
+def test_an_error_at_import_is_told_whole_and_without_a_traceback(tiny: Tiny) -> None:
+    with pytest.raises(HostFailed, match="status 1") as failed:
+        FunctionsHost.start(tiny.env | {"TINY_IMPORT_ERROR": WRONG_SETTINGS}, APP)
+    told = [line.strip() for line in str(failed.value).splitlines()]
+    first = next(number for number, line in enumerate(told) if "function_app.py could not be loaded, at " in line)
+    assert told[first + 1 :] == f"ValueError: {WRONG_SETTINGS}".splitlines()
+    assert "Traceback" not in told
+
+
+def test_dev_host_tells_an_error_at_import_whole(tiny: Tiny) -> None:
+    with dev_host(tiny.env | {"TINY_IMPORT_ERROR": WRONG_SETTINGS}) as child:
+        assert child.wait() == 1
+        child.stop()
+        assert f"ValueError: {WRONG_SETTINGS}\n" in child.stderr()
+    assert child.stderr().endswith("./dev host: the Functions host ended with status 1.\n")
+
+
+def test_a_missing_setting_is_named(tiny: Tiny) -> None:
+    with pytest.raises(HostFailed, match="TINY_QUEUE"):
+        FunctionsHost.start(tiny.env | {"TINY_QUEUE": ""}, APP)
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda: storage_connection("TinyStorage", {}), "TinyStorage"),
+        (lambda: substitute("%A%-%B%", {"A": "a"}), "B"),
+        (lambda: Schedule("every day"), "six fields"),
+        (lambda: Schedule("0 0 25 * * *"), "no NCRONTAB expression"),
+        (lambda: read_host_options(APP, {f"{QUEUES}batchSize": "33"}), "batchSize"),
+        (lambda: read_host_options(APP, {f"{QUEUES}visibilityTimeout": "5"}), "time span"),
+    ],
+)
+def test_a_wrong_setting_is_named(read: Callable[[], object], message: str) -> None:
+    with pytest.raises(SettingsRefused, match=message):
+        read()
+
+
+def test_every_setting_between_percent_signs_is_put_in_place() -> None:
+    assert substitute("%A%-x-%B%", {"A": "a", "B": "b"}) == "a-x-b"
+
+
+def test_stopping_lets_a_running_function_end(tiny: Tiny) -> None:
+    with FunctionsHost.start(tiny.env, APP) as host:
+        tiny.queue.send_message("sleep 1")
+        eventually(lambda: tiny.events("take"))
+        assert host.stop() == 0
+    assert len(tiny.events("taken")) == 1
+    assert tiny.waiting() == 0
+
+
+def test_stopping_does_not_wait_longer_than_the_grace(tiny: Tiny) -> None:
+    with FunctionsHost.start(tiny.env, APP, grace_seconds=0.2) as host:
+        tiny.queue.send_message("sleep 60")
+        eventually(lambda: tiny.events("take"))
+        began = time.monotonic()
+        assert host.stop() == 0
+        assert time.monotonic() - began < 5
+        assert "stopped while functions ran: take" in host.output()
+    assert not _exists(host.pid)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_dev_host(tiny: Tiny, ending: signal.Signals) -> None:
+    with dev_host(tiny.env) as child:
+        eventually(lambda: "Ctrl-C stops everything" in child.stderr())
+        (imported,) = tiny.events("import")
+        assert _exists(imported["pid"])
+        child.process.send_signal(ending)
+        assert child.process.wait(DEADLINE_SECONDS) == (-ending if ending == signal.SIGKILL else 0)
+        eventually(lambda: not _exists(imported["pid"]))
+
+
+def test_a_host_that_hangs_in_the_import_ends_with_its_parent(tiny: Tiny) -> None:
+    with dev_host(tiny.env | {"TINY_IMPORT_SECONDS": "600"}) as child:
+        (imported,) = eventually(lambda: tiny.events("import"))
+        child.process.kill()
+        eventually(lambda: not _exists(imported["pid"]))
+
+
+@pytest.mark.parametrize("end", [Child.stop, Child.kill, Child.wait])
+def test_what_a_child_left_in_its_session_ends_with_it(end: Callable[[Child], int]) -> None:
+    program = (
+        "import subprocess, sys\n"
+        "print(subprocess.Popen(['sleep', '600']).pid, flush=True)\n"
+        "sys.stdin.read() if sys.argv[1] != 'wait' else None"
+    )
+    with Child([sys.executable, "-c", program, end.__name__], name="a parent") as child:
+        pid = child.wait_until(lambda lines: int(lines[0]) if lines else None, seconds=DEADLINE_SECONDS)
+        end(child)
+        eventually(lambda: not _exists(pid))
+
+
+def test_a_child_that_says_nonsense_is_not_left_running() -> None:
+    program = "import time; print('?', flush=True); time.sleep(600)"
+    with Child([sys.executable, "-c", program], name="a babbler") as child:
+        with pytest.raises(ValueError, match="invalid literal"):
+            child.wait_until(lambda lines: int(lines[0]) if lines else None, seconds=DEADLINE_SECONDS)
+        assert child.process.returncode == -signal.SIGKILL
+
+
+def test_a_child_that_stays_silent_is_not_left_running() -> None:
+    with Child(["sleep", "600"], name="a sleeper") as child:
+        with pytest.raises(ProcessFailed, match=r"a sleeper was not ready after 0\.1 s\.$"):
+            child.wait_until(lambda lines: lines or None, seconds=0.1)
+        assert child.process.returncode == -signal.SIGKILL
+
+
+@contextmanager
+def dev_host(env: Mapping[str, str]) -> Iterator[Child]:
+    """`./dev host` for the tiny app."""
+    command = [sys.executable, "-m", "local.host", "--app", str(APP)]
+    with Child(command, name="./dev host", env={**os.environ, **env}) as child:
+        yield child
+
+
+def _exists(pid: int) -> bool:
+    """Whether the process runs; one that nobody has waited for yet does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
