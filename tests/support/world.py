@@ -1,0 +1,206 @@
+"""Real parts for the end-to-end tests: Azurite, the ADX simulator and the app in the local host, and a look at them."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
+from azure.storage.queue import QueueServiceClient
+
+from local.adx_simulator import AdxSimulator
+from local.azurite import ACCOUNT, KEY, Azurite
+from local.functions_host import FunctionsHost
+
+DEADLINE_SECONDS = 60.0
+DATABASE = "Samples"
+
+# Quick, so that a test of three attempts takes seconds.
+QUICK = {
+    "POLL_SCHEDULE": "* * * * * *",
+    "POLL_FIRST_DELAY_SECONDS": "0",
+    "POLL_MIN_INTERVAL_SECONDS": "1",
+    "POLL_MAX_INTERVAL_SECONDS": "2",
+    "RETRY_BASE_DELAY_SECONDS": "1",
+    "RETRY_MAX_DELAY_SECONDS": "2",
+    "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01",
+}
+
+type Row = Mapping[str, Any]
+
+
+def eventually[T](look: Callable[[], T], what: str = "it", seconds: float = DEADLINE_SECONDS) -> T:
+    """What ``look`` sees once it sees something."""
+    deadline = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"{what} did not come about in {seconds:g} s"
+        time.sleep(0.1)
+    return seen
+
+
+@dataclass
+class World:
+    """A storage account, a cluster, and the app between them."""
+
+    azurite: Azurite
+    adx: AdxSimulator
+    stack: ExitStack
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        connection = self.azurite.connection_string
+        self.tables = self.stack.enter_context(TableServiceClient.from_connection_string(connection))
+        self.queues = self.stack.enter_context(QueueServiceClient.from_connection_string(connection))
+        # Of their own for each world, as tables can't be: those are told apart by their operations.
+        mark = uuid.uuid4().hex[:8]
+        self.names = {name: f"{name.lower().replace('_', '-')}-{mark}" for name in QUEUES}
+        self.table = f"T{mark}"
+        self.env = {
+            **QUICK,
+            "IngestionStorage": connection,
+            "AzureWebJobsStorage": connection,
+            "KUSTO_INGEST_URI": self.adx.uri,
+            "KUSTO_AUTH": "none",
+            "KUSTO_DATABASE": DATABASE,
+            "KUSTO_TABLE": self.table,
+            **self.names,
+            **self.settings,
+        }
+
+    def start_host(self, **settings: str) -> FunctionsHost:
+        """The app, listening."""
+        return self.stack.enter_context(FunctionsHost.start({**self.env, **settings}))
+
+    def post(self, message: object, queue: str = "OPERATIONS_QUEUE") -> None:
+        """Put a message on a queue: a text as it is, anything else as JSON."""
+        with self.queues.get_queue_client(self.names[queue]) as client:
+            client.send_message(message if isinstance(message, str) else json.dumps(message))
+
+    def waiting(self, queue: str, suffix: str = "") -> list[str]:
+        """The texts of a queue's visible messages."""
+        with self.queues.get_queue_client(self.names[queue] + suffix) as client:
+            try:
+                return [str(message.content) for message in client.peek_messages(max_messages=32)]
+            except ResourceNotFoundError:
+                return []
+
+    def length(self, queue: str) -> int:
+        """How many messages a queue has, hidden ones too."""
+        with self.queues.get_queue_client(self.names[queue]) as client:
+            return client.get_queue_properties().approximate_message_count or 0
+
+    def upload(self, name: str, content: bytes) -> str:
+        """A blob; returns a URL that whoever has it can read."""
+        container = f"c{self.table.lower()}"
+        client = self.stack.enter_context(
+            ContainerClient.from_connection_string(self.azurite.connection_string, container)
+        )
+        if not client.exists():
+            client.create_container()
+        client.upload_blob(name, content, overwrite=True)
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """The URL, with a SAS, of a blob whether it exists or not."""
+        container = f"c{self.table.lower()}"
+        sas = generate_container_sas(
+            ACCOUNT,
+            container,
+            account_key=KEY,
+            permission=ContainerSasPermissions(read=True),
+            expiry=datetime.now(UTC) + timedelta(hours=1),
+        )
+        return f"{self.azurite.blob_endpoint}/{container}/{name}?{sas}"
+
+    def submit(self, urls: Sequence[str], **properties: object) -> tuple[str, list[dict[str, Any]]]:
+        """Submit blobs as an upstream job does; returns the operation ID and the blobs."""
+        blobs = [{"url": url, "sourceId": str(uuid.uuid4()), "rawSize": 100} for url in urls]
+        answer = requests.post(
+            f"{self.adx.uri}/v1/rest/ingestion/queued/{DATABASE}/{self.table}",
+            json={"blobs": blobs, "properties": {"format": "csv", "enableTracking": True, **properties}},
+            headers={"Authorization": "Bearer upstream"},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        return str(answer.json()["ingestionOperationId"]), blobs
+
+    def submit_and_post(self, urls: Sequence[str], **message: object) -> str:
+        """Submit blobs and post the message that has all that a resubmission needs."""
+        operation_id, blobs = self.submit(urls)
+        whole = {"operationId": operation_id, "properties": {"format": "csv"}, "blobs": blobs, **message}
+        self.post({name: value for name, value in whole.items() if value is not None})
+        return operation_id
+
+    def operations(self) -> list[Row]:
+        """The rows of this world's operations, those settled and those not."""
+        return self._rows("IngestionOperations", "Table eq @table", table=self.table)
+
+    def operation(self, operation_id: str) -> Row | None:
+        """The row of one operation."""
+        rows = self._rows(
+            "IngestionOperations", "OperationId eq @id and Table eq @table", id=operation_id, table=self.table
+        )
+        assert len(rows) <= 1
+        return rows[0] if rows else None
+
+    def known(self, operation_id: str) -> Row:
+        """The row of one operation that has one."""
+        row = self.operation(operation_id)
+        assert row is not None
+        return row
+
+    def settled(self, operation_id: str) -> Row:
+        """The row of one operation, once it has ended."""
+
+        def has_ended() -> bool:
+            row = self.operation(operation_id)
+            return row is not None and row["State"] != "InProgress"
+
+        eventually(has_ended, f"the end of {operation_id}")
+        return self.known(operation_id)
+
+    def blobs(self, operation_id: str) -> list[Row]:
+        """The rows of an operation's blobs."""
+        pointers = self._rows("IngestionBlobs", "RowKey eq '!operation' and OperationId eq @id", id=operation_id)
+        own = [row for row in pointers if row["OperationPartition"].endswith(f"|{self.table}")]
+        if not own:
+            return []
+        key = own[0]["PartitionKey"]
+        return self._rows("IngestionBlobs", "PartitionKey eq @key and RowKey ne '!operation'", key=key)
+
+    def blob(self, operation_id: str) -> Row:
+        """The row of the only blob of an operation."""
+        (row,) = self.blobs(operation_id)
+        return row
+
+    def outstanding(self) -> list[Row]:
+        """The due rows of this world's operations."""
+        return self._rows("OutstandingOperations", "Table eq @table", table=self.table)
+
+    def _rows(self, name: str, condition: str, **parameters: str) -> list[Row]:
+        with self.tables.get_table_client(name) as client:
+            try:
+                return list(client.query_entities(condition, parameters=parameters))
+            except ResourceNotFoundError:
+                return []
+
+
+QUEUES = ("OPERATIONS_QUEUE", "RETRY_QUEUE", "POLL_QUEUE")
+
+
+@contextmanager
+def make_world(azurite: Azurite, adx: AdxSimulator, **settings: str) -> Iterator[World]:
+    """A world with its own queues and table names, and no host yet. Nothing outstanding is left behind."""
+    with ExitStack() as stack:
+        world = World(azurite, adx, stack, settings)
+        stack.callback(adx.reset)
+        yield world
+    with TableServiceClient.from_connection_string(azurite.connection_string) as tables:
+        tables.delete_table("OutstandingOperations")
