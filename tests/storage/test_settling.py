@@ -1,0 +1,332 @@
+"""Registering, polling and settling on real tables and queues, with time moved by hand."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+
+from shared.errors import AccessRefused, Throttled, Unavailable
+from shared.messages import read_poll_batch
+from shared.model import BlobReport, Counts, OperationState, RetryState, StatusReport
+from shared.store.outstanding import LayoutMismatch
+from tests.support.parts import POLLING, RETRYING, START, Parts, blob
+
+A, B, C = (f"https://account.blob.core.windows.net/c/{name}.csv" for name in "abc")
+
+
+def test_an_operation_is_polled_without_details_until_there_is_news(parts: Parts) -> None:
+    operation = parts.register("op", A, B)
+    parts.adx.says("op", blob(A, "InProgress"), blob(B, "Queued"))
+    for _ in range(3):
+        parts.tick()
+    assert parts.adx.asked == [("op", False)] * 3
+    assert parts.row(operation).state is OperationState.IN_PROGRESS
+    assert parts.is_outstanding(operation)
+
+
+def test_settling_writes_each_blob_and_ends_the_watch(parts: Parts) -> None:
+    operation = parts.register("op", A, B)
+    parts.adx.says("op", blob(A, "Succeeded"), blob(B, "Failed", "Permanent", code="Download_SourceNotFound"))
+    parts.tick()
+    row = parts.row(operation)
+    assert (row.state, row.counts) == (OperationState.PARTIALLY_SUCCEEDED, Counts(succeeded=1, failed=1))
+    assert [each.report.status for each in parts.blobs(operation)] == ["Succeeded", "Failed"]
+    assert not parts.is_outstanding(operation)
+    assert parts.retries() == []
+    parts.tick()
+    assert parts.adx.asked == [("op", False), ("op", True)]
+
+
+def test_a_transient_failure_is_enqueued_while_the_operation_still_runs(parts: Parts) -> None:
+    operation = parts.register("op", A + "?sig=secret", B)
+    parts.adx.says("op", blob(A, "Failed", "Transient"), blob(B, "InProgress"))
+    parts.tick()
+    (message,) = parts.retries()
+    assert (message.operation, message.attempt, message.root_operation_id) == (operation, 1, "op")
+    assert [(each.url, each.url_brought) for each in message.blobs] == [(A + "?sig=secret", True)]
+    assert [each.retry_state for each in parts.blobs(operation)] == [RetryState.ENQUEUED, RetryState.NONE]
+    row = parts.row(operation)
+    assert (row.state, row.counts) == (OperationState.IN_PROGRESS, Counts(failed=1, in_progress=1))
+    parts.tick()
+    assert parts.retries() == []
+    assert parts.adx.asked[-1] == ("op", False)
+
+
+def test_failures_that_are_counted_but_not_shown_are_asked_for_again(parts: Parts) -> None:
+    operation = parts.register("op", A, B)
+    parts.adx.says("op", blob(B, "InProgress"), counts=Counts(failed=1, in_progress=1))
+    parts.tick()
+    parts.adx.says("op", blob(A, "Failed", "Transient"), blob(B, "InProgress"))
+    parts.tick()
+    assert [details for _, details in parts.adx.asked] == [False, True, False, True]
+    assert len(parts.retries()) == 1
+    assert parts.is_outstanding(operation)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        StatusReport(Counts(), ()),
+        StatusReport(Counts(succeeded=2), ()),
+        StatusReport(Counts(succeeded=2), None),
+        StatusReport(Counts(succeeded=2), (blob(A, "Succeeded"),)),
+        StatusReport(Counts(succeeded=1), (blob(A, "Succeeded"),)),
+        StatusReport(Counts(succeeded=1, other=1), (blob(A, "Succeeded"), blob(B, "Levitating"))),
+        StatusReport(Counts(succeeded=2), (blob(A, "Succeeded"), blob(B, "Failed", "Transient"))),
+    ],
+    ids=[
+        "nothing seen",
+        "no details",
+        "none at all",
+        "one hidden",
+        "one unaccounted for",
+        "unknown status",
+        "disagree",
+    ],
+)
+def test_what_is_not_the_whole_story_does_not_end_an_operation(parts: Parts, report: StatusReport) -> None:
+    operation = parts.register("op", A, B)
+    parts.adx.reports["op"] = report
+    parts.tick()
+    assert parts.is_outstanding(operation)
+    assert parts.row(operation).state is OperationState.IN_PROGRESS
+
+
+def test_the_sdks_dialect_finds_its_urls_in_the_message(parts: Parts) -> None:
+    operation = parts.register("op", A + "?sig=secret")
+    parts.adx.says("op", BlobReport("Failed", source_id="SOURCE-0", failure_status="Transient"))
+    parts.tick()
+    (row,) = parts.blobs(operation)
+    assert row.report.url == A
+    (message,) = parts.retries()
+    assert message.blobs[0].url == A + "?sig=secret"
+
+
+def test_the_last_attempt_is_not_enqueued(parts: Parts) -> None:
+    parts.configure(retrying=replace(RETRYING, max_attempts=1))
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    parts.tick()
+    assert parts.retries() == []
+    assert parts.blobs(operation)[0].retry_state is RetryState.ATTEMPTS_EXHAUSTED
+
+
+def test_not_found_ends_an_operation_only_after_the_grace(parts: Parts) -> None:
+    operation = parts.register("op")
+    parts.later(minutes=1)
+    parts.poller.tick()
+    assert parts.is_outstanding(operation)
+    parts.later(minutes=14)
+    parts.poller.tick()
+    assert parts.is_outstanding(operation)
+    parts.later(minutes=5)
+    parts.poller.tick()
+    assert parts.row(operation).state is OperationState.NOT_FOUND
+    assert not parts.is_outstanding(operation)
+
+
+def test_an_operation_that_is_lost_after_it_was_seen_keeps_its_last_counts(parts: Parts) -> None:
+    operation = parts.register("op", A, B)
+    parts.adx.says("op", blob(A, "Succeeded"), blob(B, "InProgress"))
+    parts.tick()
+    del parts.adx.reports["op"]
+    for _ in range(3):
+        parts.tick()
+    row = parts.row(operation)
+    assert (row.state, row.counts) == (OperationState.NOT_FOUND, Counts(succeeded=1, in_progress=1))
+
+
+def test_an_operation_times_out_with_what_is_known_of_its_blobs(parts: Parts) -> None:
+    operation = parts.register("op", A, B)
+    parts.adx.says("op", blob(A, "Failed", "Transient"), blob(B, "InProgress"))
+    parts.later(hours=48)
+    parts.poller.tick()
+    row = parts.row(operation)
+    assert (row.state, row.counts) == (OperationState.TIMED_OUT, Counts(failed=1, in_progress=1))
+    assert len(parts.retries()) == 1
+    assert not parts.is_outstanding(operation)
+
+
+def test_an_outage_at_the_wrong_moment_does_not_time_an_operation_out(parts: Parts) -> None:
+    operation = parts.register("op", A)
+    parts.adx.fails("op", Unavailable("down"))
+    parts.later(hours=48)
+    parts.poller.tick()
+    assert parts.is_outstanding(operation)
+    parts.adx.says("op", blob(A, "Succeeded"))
+    parts.tick()
+    assert parts.row(operation).state is OperationState.SUCCEEDED
+
+
+def test_an_outage_that_lasts_ends_an_operation_all_the_same(parts: Parts) -> None:
+    operation = parts.register("op", A)
+    parts.adx.fails("op", Unavailable("down"))
+    parts.later(hours=48)
+    for _ in range(3):
+        parts.tick()
+    row = parts.row(operation)
+    assert (row.state, row.last_error) == (OperationState.TIMED_OUT, "down")
+
+
+@pytest.mark.parametrize("error", [Throttled("slow down", retry_after=timedelta(minutes=20)), AccessRefused("no role")])
+def test_a_cluster_that_throttles_or_refuses_is_left_alone(parts: Parts, error: Exception) -> None:
+    parts.configure(polling=replace(POLLING, concurrency=1))
+    operations = [parts.register(f"op{number}", A) for number in range(40)]
+    for operation in operations:
+        parts.adx.fails(operation.operation_id, error)  # type: ignore[arg-type]  # both are KustoErrors
+    parts.later(minutes=1)
+    parts.poller.tick()
+    # As many as were in flight when the first answer came, of four threads.
+    assert 1 <= len(parts.adx.asked) <= 8
+    assert all(parts.is_outstanding(operation) for operation in operations)
+    if isinstance(error, Throttled):
+        parts.adx.asked.clear()
+        parts.later(minutes=15)
+        parts.poller.tick()
+        assert parts.adx.asked == []
+
+
+def test_an_error_of_one_operation_does_not_stop_the_others(parts: Parts) -> None:
+    bad, good = parts.register("bad", A), parts.register("good", B)
+    parts.adx.reports["bad"] = RuntimeError("a defect")  # type: ignore[assignment]  # on purpose
+    parts.adx.says("good", blob(B, "Succeeded"))
+    parts.tick()
+    assert parts.row(good).state is OperationState.SUCCEEDED
+    assert parts.is_outstanding(bad)
+
+
+def test_a_crash_after_the_intent_was_written_is_made_good_by_the_next_poll(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    with monkeypatch.context() as broken:
+        broken.setattr(parts.settler, "_reenqueue", _raise)
+        parts.tick()
+    assert parts.blobs(operation)[0].retry_state is RetryState.PENDING
+    assert parts.retries() == []
+    parts.tick()
+    assert len(parts.retries()) == 1
+    assert parts.blobs(operation)[0].retry_state is RetryState.ENQUEUED
+    assert parts.row(operation).state is OperationState.FAILED
+
+
+def test_a_crash_before_the_watch_ends_is_made_good_by_the_next_poll(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Succeeded"))
+    with monkeypatch.context() as broken:
+        broken.setattr(parts.outstanding, "remove", _raise)
+        parts.tick()
+    settled = parts.row(operation)
+    assert parts.is_outstanding(operation)
+    parts.tick()
+    assert not parts.is_outstanding(operation)
+    assert parts.row(operation) == settled
+
+
+def test_registering_that_was_cut_short_is_completed_by_the_next_delivery(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("add", "add_operation"):
+        target = parts.outstanding if name == "add" else parts.results
+        with monkeypatch.context() as broken:
+            broken.setattr(target, name, _raise)
+            with pytest.raises(HttpResponseError):
+                parts.register(f"cut-at-{name}", A)
+        operation = parts.register(f"cut-at-{name}", A)
+        assert parts.is_outstanding(operation)
+        assert parts.row(operation).state is OperationState.IN_PROGRESS
+
+
+def test_an_operation_that_settles_before_its_row_was_written_gets_its_row(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(parts.results, "add_operation", _raise)
+        with pytest.raises(HttpResponseError):
+            parts.register("op", A, correlation_id="mine")
+    parts.adx.says("op", blob(A, "Succeeded"))
+    parts.tick()
+    operation = parts.register("op", A, correlation_id="mine")
+    assert parts.row(operation).state is OperationState.SUCCEEDED
+    assert not parts.is_outstanding(operation)
+
+
+def test_two_ticks_at_once_poll_and_settle_as_one(parts: Parts) -> None:
+    operations = [parts.register(f"op{number}", A) for number in range(6)]
+    for operation in operations:
+        parts.adx.says(operation.operation_id, blob(A, "Failed", "Transient"))
+    parts.later(minutes=1)
+    ticks = [parts.storage_threads.submit(parts.poller.tick) for _ in range(2)]
+    for tick in ticks:
+        tick.result()
+    assert {parts.row(operation).state for operation in operations} == {OperationState.FAILED}
+    assert {row.retry_state for each in operations for row in parts.blobs(each)} == {RetryState.ENQUEUED}
+    assert not any(map(parts.is_outstanding, operations))
+
+
+def test_more_than_one_instance_takes_on_is_handed_out_once(parts: Parts) -> None:
+    parts.configure(polling=replace(POLLING, inline_limit=10))
+    operations = [parts.register(f"op{number}", A) for number in range(40)]
+    for operation in operations:
+        parts.adx.says(operation.operation_id, blob(A, "Succeeded"))
+    parts.later(minutes=1)
+    parts.poller.tick()
+    assert parts.adx.asked == []
+    sent = len(parts.batch_client.peek_messages(32))
+    parts.later(seconds=15)
+    parts.poller.tick()
+    assert len(parts.batch_client.peek_messages(32)) == sent
+    _handle_batches(parts)
+    assert {parts.row(operation).state for operation in operations} == {OperationState.SUCCEEDED}
+
+
+def test_what_was_handed_out_and_lost_is_handed_out_again(parts: Parts) -> None:
+    parts.configure(polling=replace(POLLING, inline_limit=0))
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Succeeded"))
+    parts.later(minutes=1)
+    parts.poller.tick()
+    parts.batch_client.clear_messages()
+    parts.later(minutes=5)
+    parts.poller.tick()
+    _handle_batches(parts)
+    assert parts.row(operation).state is OperationState.SUCCEEDED
+
+
+def test_old_results_are_pruned_and_what_is_new_or_still_runs_stays(parts: Parts) -> None:
+    old, running = parts.register("old", A), parts.register("running", A)
+    parts.adx.says("old", blob(A, "Succeeded"))
+    parts.adx.says("running", blob(A, "InProgress"))
+    parts.tick()
+    parts.now = START + timedelta(days=60)
+    new = parts.register("new", A)
+    parts.adx.says("new", blob(A, "Succeeded"))
+    parts.now = START + timedelta(days=91)
+    parts.pruner.prune()
+    assert parts.results.pointer(old) is None
+    assert parts.blobs(old) == []
+    assert parts.results.pointer(new) is not None
+    assert parts.row(running).state is OperationState.IN_PROGRESS
+
+
+def test_another_number_of_shards_is_refused(parts: Parts) -> None:
+    parts.outstanding.check_layout()
+    parts.outstanding.check_layout()
+    table = parts.tables["Outstanding"]
+    table.upsert({"PartitionKey": "!layout", "RowKey": "!layout", "Shards": 8})
+    with pytest.raises(LayoutMismatch, match="8 partitions"):
+        parts.outstanding.check_layout()
+
+
+def _handle_batches(parts: Parts) -> None:
+    for message in parts.batch_client.receive_messages():
+        parts.poller.batch(read_poll_batch(str(message.content).encode()))
+        parts.batch_client.delete_message(message)
+
+
+def _raise(*_: object, **__: object) -> None:
+    raise HttpResponseError("storage is down")

@@ -1,0 +1,213 @@
+"""The app's parts on Azurite, with a clock that the test moves and an ADX that says what the test wants."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from azure.data.tables import TableServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from local.azurite import Azurite
+from shared.ambient import Ambient
+from shared.blob_access import AsIs
+from shared.endpoints import Endpoints
+from shared.errors import KustoError, OperationNotFound
+from shared.messages import Defaults, NamedBlob, OperationMessage, RetryMessage, read_retry
+from shared.model import BlobReport, BlobSource, Counts, IngestionLimits, Operation, Properties, StatusReport
+from shared.poll import Poller
+from shared.progress import Pace
+from shared.prune import Pruner
+from shared.queues import Queue
+from shared.records import BlobRow, OperationRow
+from shared.register import Registrar
+from shared.resubmit import Resubmitter, Rules
+from shared.settings import BlobAccess, Polling, Retrying, RetryMode
+from shared.settle import Settler
+from shared.store.outstanding import OutstandingOperations
+from shared.store.results import Results
+from shared.store.tables import Table
+
+CLUSTER = "https://ingest-test.westeurope.kusto.windows.net"
+START = datetime(2026, 11, 24, 12, tzinfo=UTC)
+POLLING = Polling(
+    schedule="*/15 * * * * *",
+    first_delay=timedelta(seconds=15),
+    min_interval=timedelta(seconds=15),
+    max_interval=timedelta(seconds=300),
+    concurrency=4,
+    inline_limit=500,
+    tracking_timeout=timedelta(hours=48),
+    not_found_grace=timedelta(minutes=15),
+)
+RETRYING = Retrying(
+    mode=RetryMode.RESUBMIT,
+    max_attempts=3,
+    # At once, so that the queue shows it; longer delays are the business of the unit tests.
+    base_delay=timedelta(),
+    max_delay=timedelta(),
+    blob_access=BlobAccess.AS_IS,
+    deduplicate=False,
+)
+
+
+@dataclass
+class ScriptedAdx:
+    """Answers with what was set last for an operation, and keeps what it was asked."""
+
+    reports: dict[str, StatusReport | KustoError] = field(default_factory=dict)
+    asked: list[tuple[str, bool]] = field(default_factory=list)
+    submitted: list[tuple[Sequence[BlobSource], Properties]] = field(default_factory=list)
+    submissions: list[str | KustoError | None] = field(default_factory=list)
+    on_submit: Callable[[], None] = lambda: None
+
+    def says(self, operation_id: str, *blobs: BlobReport, counts: Counts | None = None) -> None:
+        """From now on an operation has these blobs."""
+        self.reports[operation_id] = StatusReport(counts or Counts.of(blobs), blobs)
+
+    def fails(self, operation_id: str, error: KustoError) -> None:
+        """From now on asking for an operation raises this."""
+        self.reports[operation_id] = error
+
+    def status(self, operation: Operation, *, details: bool) -> StatusReport:
+        self.asked.append((operation.operation_id, details))
+        answer = self.reports.get(operation.operation_id) or OperationNotFound("not known")
+        if isinstance(answer, KustoError):
+            raise answer
+        return answer if details else replace(answer, blobs=None)
+
+    def submit(self, parent: Operation, blobs: Sequence[BlobSource], properties: Properties) -> str | None:
+        assert parent.cluster == CLUSTER
+        self.submitted.append((blobs, properties))
+        self.on_submit()
+        answer = self.submissions.pop(0) if self.submissions else f"resubmission-{len(self.submitted)}"
+        if isinstance(answer, KustoError):
+            raise answer
+        return answer
+
+    def limits(self, cluster: str) -> IngestionLimits:
+        assert cluster == CLUSTER
+        return IngestionLimits()
+
+
+class Parts:
+    """The app without its functions, on storage of its own."""
+
+    def __init__(
+        self,
+        tables: TableServiceClient,
+        queues: QueueServiceClient,
+        mark: str,
+        polling: Polling = POLLING,
+        retrying: Retrying = RETRYING,
+    ) -> None:
+        self.now = START
+        self.ids = 0
+        self.adx = ScriptedAdx()
+        self.defaults = Defaults(Endpoints(CLUSTER))
+        self.storage_threads = ThreadPoolExecutor(4)
+        self.poll_threads = ThreadPoolExecutor(4)
+        self.tables = {
+            name: Table(tables.get_table_client(f"{name}{mark}")) for name in ("Operations", "Blobs", "Outstanding")
+        }
+        self.retry_client = queues.get_queue_client(f"retries-{mark}")
+        self.batch_client = queues.get_queue_client(f"batches-{mark}")
+        for table in self.tables.values():
+            table.create()
+        for client in (self.retry_client, self.batch_client):
+            Queue(client).create()
+        self.configure(polling, retrying)
+
+    def configure(self, polling: Polling = POLLING, retrying: Retrying = RETRYING) -> None:
+        """Build the app's parts anew, as another instance has them."""
+        ambient = Ambient(now=lambda: self.now, random=lambda: 0.5, new_id=self._new_id)
+        retries = Queue(self.retry_client)
+        self.outstanding = OutstandingOperations(self.tables["Outstanding"], self.defaults, self.storage_threads)
+        self.results = Results(self.tables["Operations"], self.tables["Blobs"])
+        self.settler = Settler(self.outstanding, self.results, retries, retrying, ambient)
+        self.registrar = Registrar(self.outstanding, self.results, polling, ambient)
+        self.poller = Poller(
+            self.outstanding,
+            self.adx,
+            self.settler,
+            Queue(self.batch_client),
+            Pace(polling, ambient),
+            executor=self.poll_threads,
+            budget=timedelta(seconds=60),
+        )
+        rules = Rules(retrying, polling)
+        self.resubmitter = Resubmitter(
+            self.adx, self.results, self.settler, self.registrar, retries, AsIs(), rules, ambient
+        )
+        self.pruner = Pruner(self.results, timedelta(days=90), timedelta(seconds=60), ambient)
+
+    def close(self) -> None:
+        """End the threads."""
+        self.poll_threads.shutdown()
+        self.storage_threads.shutdown()
+
+    def _new_id(self) -> str:
+        self.ids += 1
+        return f"id-{self.ids}"
+
+    def later(self, **time: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**time)
+
+    def register(self, operation_id: str, *urls: str, **fields: object) -> Operation:
+        """Register an operation whose message named these blobs."""
+        operation = Operation(CLUSTER, "db", "events", operation_id)
+        blobs = tuple(NamedBlob(url, f"source-{place}") for place, url in enumerate(urls))
+        message = OperationMessage(operation, properties={"format": "csv"}, blobs=blobs)
+        self.registrar.register(replace(message, **fields))  # type: ignore[arg-type]  # a test's own choice
+        return operation
+
+    def tick(self) -> None:
+        """Let the next poll of everything be due, and do it."""
+        self.later(minutes=10)
+        self.poller.tick()
+
+    def row(self, operation: Operation) -> OperationRow:
+        """The operation's row."""
+        pointer = self.results.pointer(operation)
+        row = self.results.operation(pointer) if pointer else None
+        assert row is not None
+        return row
+
+    def blobs(self, operation: Operation) -> list[BlobRow]:
+        """Its blobs, by URL."""
+        return sorted(self.results.blobs(operation).values(), key=lambda row: row.report.url or "")
+
+    def is_outstanding(self, operation: Operation) -> bool:
+        """Whether it is still watched."""
+        return self.outstanding.message(operation) is not None
+
+    def retries(self) -> list[RetryMessage]:
+        """The retry messages on the queue, all taken off it."""
+        messages = list(self.retry_client.receive_messages())
+        for message in messages:
+            self.retry_client.delete_message(message)
+        return [read_retry(str(message.content).encode(), self.defaults) for message in messages]
+
+
+@contextmanager
+def make_parts(azurite: Azurite, mark: str, **settings: Polling | Retrying) -> Iterator[Parts]:
+    """Parts whose tables and queues have ``mark`` in their names."""
+    with (
+        TableServiceClient.from_connection_string(azurite.connection_string) as tables,
+        QueueServiceClient.from_connection_string(azurite.connection_string) as queues,
+    ):
+        parts = Parts(tables, queues, mark, **settings)  # type: ignore[arg-type]  # by their names
+        yield parts
+        parts.close()
+
+
+def blob(
+    url: str, status: str, failure_status: str | None = None, *, source_id: str | None = None, code: str | None = None
+) -> BlobReport:
+    """What ADX says of a blob."""
+    default_code = "General_ThrottledIngestion" if failure_status else None
+    return BlobReport(
+        status, source_id=source_id, url=url, error_code=code or default_code, failure_status=failure_status
+    )
