@@ -29,7 +29,11 @@ class LineFormatter(logging.Formatter):
         """Returns the line without a traceback."""
         name = self._names.get(runtime.invocation_id_cv.get() or "")
         source = name or ("host" if record.name.startswith(OWN) else "-")
-        facts = "".join(f" {key}={_shown(value)}" for key, value in vars(record).items() if key not in STANDARD)
+        facts = "".join(
+            f" {key}={_shown(value)}"
+            for key, value in vars(record).items()
+            if key not in STANDARD and not _is_said(key, value, record.message)
+        )
         return f"{record.asctime} {record.levelname} {source} {record.message}{facts}"
 
 
@@ -47,6 +51,11 @@ def set_up(level: str, names: Mapping[str, str]) -> None:
     root.setLevel(level.upper())
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+
+
+def _is_said(key: str, value: object, message: str) -> bool:
+    """Whether the message itself tells the fact: the app's own lines do, and name their event first."""
+    return f"{key}={value}" in message or (key == "event" and message.startswith(f"{value}:"))
 
 
 def _shown(value: object) -> str:

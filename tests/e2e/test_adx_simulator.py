@@ -264,15 +264,16 @@ def test_a_blob_is_deleted_after_its_download_if_so_asked(adx: Adx) -> None:
 
 def test_a_tag_that_the_table_holds_skips_the_whole_repeated_request(adx: Adx) -> None:
     properties: dict[str, Any] = {"tags": ["ingest-by:x", "other"], "ingestIfNotExists": ["x"]}
-    first = adx.finished(adx.submit(adx.put("a.csv"), adx.put("bad.csv", b"1,2\n3\n"), **properties))
-    assert [blob["status"] for blob in first] == ["Succeeded", "Failed"]
+    given = adx.put("a.csv"), adx.put("b.csv"), adx.put("bad.csv", b"1,2\n3\n")
+    first = adx.finished(adx.submit(*given, **properties))
+    assert [blob["status"] for blob in first] == ["Succeeded", "Succeeded", "Failed"]
     repeated = adx.finished(adx.submit(adx.put("never.csv"), **properties))
     assert [(blob["status"], blob["errorCode"], blob["failureStatus"]) for blob in repeated] == [
         ("Failed", "Skipped_IngestByTagAlreadyExists", "Permanent")
     ]
     assert adx.finished(adx.submit(adx.put("c.csv"), table="other", **properties), table="other")
     books = adx.simulator.books()
-    assert books.table(DATABASE, TABLE).rows == 3
+    assert books.table(DATABASE, TABLE).rows == 6
     assert books.table(DATABASE, TABLE).tags == ("x",)
     assert books.table(DATABASE, "other").rows == 3
 

@@ -61,6 +61,8 @@ class World:
         # Of their own for each world, as tables can't be: those are told apart by their operations.
         mark = uuid.uuid4().hex[:8]
         self.names = {name: f"{name.lower().replace('_', '-')}-{mark}" for name in QUEUES}
+        for name in self.names.values():
+            self.queues.create_queue(name)
         self.table = f"T{mark}"
         self.env = {
             **QUICK,
@@ -74,9 +76,10 @@ class World:
             **self.settings,
         }
 
-    def start_host(self, **settings: str) -> FunctionsHost:
-        """The app, listening."""
-        return self.stack.enter_context(FunctionsHost.start({**self.env, **settings}))
+    def start_host(self, *, disabled: str = "", invisible_seconds: int = 600, **settings: str) -> FunctionsHost:
+        """The app, listening, but for a function that is disabled."""
+        env = {**self.env, **settings, f"AzureWebJobs.{disabled}.Disabled": "true"}
+        return self.stack.enter_context(FunctionsHost.start(env, invisible_seconds=invisible_seconds))
 
     def post(self, message: object, queue: str = "OPERATIONS_QUEUE") -> None:
         """Put a message on a queue: a text as it is, anything else as JSON."""

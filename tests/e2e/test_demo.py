@@ -1,0 +1,366 @@
+"""The demo: as a person runs it, and what makes it end with status 1."""
+
+import io
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from local.adx_simulator import BlobBook, Books, RequestCounts, TableBook
+from local.demo.data import DATA_SETS, split
+from local.demo.facts import BlobFact, Facts, OperationFact, Outcome, outcome_of, path_of
+from local.demo.plan import Fate, Plan, PlannedFile, make_plan
+from local.demo.report import check_all, exit_status, rows_by_table, troubles
+from local.demo.screen import Moment, line, panel
+from local.demo.summary import print_summary
+from local.processes import REPOSITORY
+from shared.model import OperationState, RetryState
+
+DEMO_SECONDS = 115.0
+GONE_SECONDS = 20.0
+FIRST_CSV = "airports/airports-001.csv"
+BROKEN_CSV = "airports/airports-011.csv"
+
+
+@contextmanager
+def demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The demo, started as `./dev demo` does it, without a terminal."""
+    with subprocess.Popen(  # noqa: S603, a program of this repository
+        [sys.executable, "-u", "-m", "local.demo", *arguments],
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def descendants(pid: int) -> set[int]:
+    """All processes that a process has started, directly or not, whatever their session."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    found, new = set[int](), {pid}
+    while new:
+        new = {child for child, parent in parents.items() if parent in new}
+        found |= new
+    return found
+
+
+def alive(pids: Iterable[int]) -> set[int]:
+    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+
+
+def all_gone(pids: Iterable[int]) -> bool:
+    deadline = time.monotonic() + GONE_SECONDS
+    while alive(pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not alive(pids)
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What it prints up to the first line that contains a text."""
+    assert process.stdout
+    read = ""
+    for each in process.stdout:
+        read += each
+        if text in each:
+            return read
+    raise AssertionError(f"it ended without {text!r}:\n{read}")
+
+
+@pytest.mark.timeout(DEMO_SECONDS)
+def test_every_check_holds_and_the_summary_says_what_became_of_the_files() -> None:
+    with demo() as process:
+        output = read_until(process, "submits airports")
+        started = descendants(process.pid)
+        output += process.communicate()[0]
+
+    assert process.returncode == 0, output
+    assert all_gone(started)
+    assert "\x1b" not in output
+    assert "200  files, 62 of them gzipped, with 23,591 rows of 8 data sets" in output
+    assert "179    loaded at once" in output
+    assert "10    tried again and loaded" in output
+    assert "11    need a person" in output
+    assert "Download_SourceNotFound                      airports-038.csv +2" in output
+    assert "together         200        189          22,575        22,575   ✓" in output
+    assert "✓ no file was loaded twice (189)" in output
+    assert "All 7 checks hold." in output
+    assert "./dev demo --keep" in output
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_when_stopped_it_leaves_nothing_running(how: signal.Signals) -> None:
+    with demo() as process:
+        read_until(process, "submits airports")
+        started = descendants(process.pid)
+        process.send_signal(how)
+        output = process.communicate(timeout=GONE_SECONDS)[0]
+
+    assert len(started) >= 3
+    assert process.returncode == 130
+    assert "Stopped. Nothing is left running." in output
+    assert "Traceback" not in output
+    assert all_gone(started)
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback_either() -> None:
+    with demo() as process:
+        # It has its handler within the first tenths of a second, and imports for longer than that.
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=GONE_SECONDS)[0]
+
+    assert process.returncode == 130
+    assert "Traceback" not in output
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return make_plan()
+
+
+@pytest.fixture
+def facts(plan: Plan) -> Facts:
+    """What is known when all went as planned, in one operation a file."""
+    return Facts(
+        operations=tuple(OperationFact(_operation(file), _state(file), 1, 2) for file in plan.files),
+        blobs=tuple(_blob(file) for file in plan.files),
+        due=0,
+        retries_waiting=0,
+        messages_waiting=0,
+        set_aside=0,
+        books=Books(tables=tuple(_tables(plan)), blobs=tuple(map(_book, plan.files)), unfinished=0),
+        requests=RequestCounts(counts=()),
+    )
+
+
+def _operation(file: PlannedFile) -> str:
+    return f"operation of {file.path}"
+
+
+def _state(file: PlannedFile) -> str:
+    return OperationState.SUCCEEDED if file.loads else OperationState.FAILED
+
+
+def _blob(file: PlannedFile) -> BlobFact:
+    status = "Succeeded" if file.loads else "Failed"
+    return BlobFact(_operation(file), file.path, status, error_code=file.treatment.error_code or "")
+
+
+def _book(file: PlannedFile) -> BlobBook:
+    return BlobBook(
+        database="Samples",
+        table=file.data_set.table,
+        url=f"http://127.0.0.1:1/devstoreaccount1/{file.path}",
+        submissions=1,
+        times_ingested=int(file.loads),
+        rows=file.rows if file.loads else 0,
+        operations=(_operation(file),),
+    )
+
+
+def _tables(plan: Plan) -> Iterator[TableBook]:
+    for data_set in DATA_SETS:
+        rows = plan.expected_rows(data_set.table)
+        yield TableBook(
+            database="Samples",
+            table=data_set.table,
+            rows=rows,
+            distinct_rows=rows,
+            repeated_rows=0,
+            digest="",
+            tags=(),
+        )
+
+
+def with_book(facts: Facts, path: str, **changes: int) -> Facts:
+    """Facts in which ADX did something else with a blob; its table holds the rows that this makes."""
+    old = next(book for book in facts.books.blobs if path_of(book.url) == path)
+    new = replace(old, **changes)  # type: ignore[arg-type]  # the fields given are numbers
+    blobs = tuple(new if book is old else book for book in facts.books.blobs)
+    tables = tuple(
+        replace(table, rows=table.rows + new.rows - old.rows) if table.table == old.table else table
+        for table in facts.books.tables
+    )
+    return replace(facts, books=replace(facts.books, blobs=blobs, tables=tables))
+
+
+def with_blob(facts: Facts, path: str, new: BlobFact | None) -> Facts:
+    """Facts in which the app wrote something else down of a blob, or nothing."""
+    blobs = tuple(row for row in facts.blobs if row.path != path)
+    return replace(facts, blobs=(*blobs, new) if new else blobs)
+
+
+def failed(plan: Plan, facts: Facts) -> list[str]:
+    """What is wrong, as the person reads it."""
+    checks = check_all(plan, facts)
+    assert exit_status(checks) == (0 if all(check.passed for check in checks) else 1)
+    return [check.found for check in checks if not check.passed]
+
+
+def test_all_as_planned_is_status_0(plan: Plan, facts: Facts) -> None:
+    assert failed(plan, facts) == []
+    assert facts.is_settled
+
+
+def test_a_missing_row_is_status_1(plan: Plan, facts: Facts) -> None:
+    rows = plan.files[0].rows
+    (found,) = failed(plan, with_book(facts, FIRST_CSV, rows=rows - 1))
+    assert f"{FIRST_CSV} brought {rows - 1} instead of {rows}" in found
+    assert "Airports has 2,952 instead of 2,953" in found
+
+
+def test_a_blob_loaded_twice_is_status_1(plan: Plan, facts: Facts) -> None:
+    found = failed(plan, with_book(facts, FIRST_CSV, rows=2 * plan.files[0].rows, times_ingested=2))
+    assert f"1 loaded more than once: {FIRST_CSV}, 2 times" in found
+    assert len(found) == 2
+
+
+def test_a_doubled_blob_and_a_missing_one_do_not_make_up_for_each_other(plan: Plan, facts: Facts) -> None:
+    other = next(file.path for file in plan.files[1:] if file.rows == plan.files[0].rows)
+    doubled = with_book(facts, FIRST_CSV, rows=2 * plan.files[0].rows)
+    assert failed(plan, with_book(doubled, other, rows=0, times_ingested=0))
+
+
+def test_rows_of_a_broken_file_are_status_1(plan: Plan, facts: Facts) -> None:
+    assert failed(plan, with_book(facts, BROKEN_CSV, rows=1))
+
+
+def test_an_operation_without_an_end_is_status_1(plan: Plan, facts: Facts) -> None:
+    first, *others = facts.operations
+    running = replace(first, state=OperationState.IN_PROGRESS)
+    for operations in ((running, *others), tuple(others)):
+        left = replace(facts, operations=operations)
+        assert failed(plan, left) == [f"1 not ended: {first.operation_id}"]
+        assert not left.is_settled
+
+
+def test_a_blob_that_is_not_written_down_is_status_1(plan: Plan, facts: Facts) -> None:
+    found = failed(plan, with_blob(facts, FIRST_CSV, None))
+    assert f"1 have no row: {FIRST_CSV} of operation of {FIRST_CSV}" in found
+
+
+def test_another_end_than_planned_is_status_1(plan: Plan, facts: Facts) -> None:
+    wrong = (
+        (FIRST_CSV, "Failed", "Download_Forbidden"),
+        (BROKEN_CSV, "Succeeded", ""),
+        (BROKEN_CSV, "Failed", "Stream_ClosingQuoteMissing"),
+    )
+    for path, status, code in wrong:
+        row = BlobFact(f"operation of {path}", path, status, error_code=code)
+        assert failed(plan, with_blob(facts, path, row)) == [f"1 did not: {path}"]
+
+
+@pytest.mark.parametrize("what", ["due", "retries_waiting", "messages_waiting"])
+def test_what_still_waits_is_status_1(plan: Plan, facts: Facts, what: str) -> None:
+    waiting = replace(facts, **{what: 2})
+    assert failed(plan, waiting) == ["2 waiting in tables and queues"]
+    assert not waiting.is_settled
+
+
+def test_a_message_set_aside_is_status_1(plan: Plan, facts: Facts) -> None:
+    assert failed(plan, replace(facts, set_aside=1)) == ["1 messages set aside in a poison queue"]
+
+
+def test_nothing_submitted_at_all_is_status_1(plan: Plan, facts: Facts) -> None:
+    nothing = replace(facts, operations=(), blobs=(), books=Books(tables=(), blobs=(), unfinished=0))
+    assert failed(plan, nothing)
+    assert not nothing.is_settled
+
+
+@pytest.mark.parametrize(
+    ("row", "outcome"),
+    [
+        (None, Outcome.WITH_ADX),
+        (BlobFact("o", "c/b", "InProgress"), Outcome.WITH_ADX),
+        (BlobFact("o", "c/b", "Succeeded"), Outcome.LOADED),
+        (BlobFact("o", "c/b", "Succeeded", attempt=3), Outcome.RETRIED),
+        (BlobFact("o", "c/b", "Succeeded", retry_state=RetryState.RECOVERED), Outcome.RECOVERED),
+        (BlobFact("o", "c/b", "Failed", error_code="Skipped_IngestByTagAlreadyExists"), Outcome.LOADED),
+        (BlobFact("o", "c/b", "Failed", retry_state=RetryState.PENDING), Outcome.WAITING),
+        (BlobFact("o", "c/b", "Failed", retry_state=RetryState.ENQUEUED), Outcome.WAITING),
+        (BlobFact("o", "c/b", "Failed", retry_state=RetryState.RESUBMITTED), Outcome.WITH_ADX),
+        (BlobFact("o", "c/b", "Failed", retry_state=RetryState.ATTEMPTS_EXHAUSTED), Outcome.PERSON),
+        (BlobFact("o", "c/b", "Failed"), Outcome.PERSON),
+        (BlobFact("o", "c/b", "Canceled"), Outcome.PERSON),
+    ],
+)
+def test_what_became_of_a_file(row: BlobFact | None, outcome: Outcome) -> None:
+    assert outcome_of(row) is outcome
+
+
+def test_no_record_of_a_data_set_is_lost_in_the_splitting() -> None:
+    rows = {data_set.table: sum(part.rows for part in split(data_set)) for data_set in DATA_SETS}
+    assert rows == {
+        "Airports": 3376,
+        "SeattleTemps": 8759,
+        "SanFranTemps": 8759,
+        "Cars": 406,
+        "Weather": 1461,
+        "Stocks": 560,
+        "Iris": 150,
+        "Barley": 120,
+    }
+
+
+def test_the_plan_has_files_of_every_fate(plan: Plan) -> None:
+    assert {file.treatment.fate for file in plan.files} == set(Fate)
+    assert len({file.path for file in plan.files}) == len(plan.files)
+    assert all(table.files >= table.loadable > 0 for table in rows_by_table(plan, _nothing()))
+
+
+def _nothing() -> Facts:
+    return Facts((), (), 0, 0, 0, 0, Books(tables=(), blobs=(), unfinished=0), RequestCounts(counts=()))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_panel_keeps_its_height_and_fits_the_terminal(plan: Plan, facts: Facts, width: int) -> None:
+    heights = set()
+    for known in (_nothing(), facts):
+        text = _rendered(panel(Moment("Watching", len(plan.files), known, 3.0)), width)
+        heights.add(len(text.splitlines()))
+        assert max(map(len, text.splitlines())) <= 80
+        assert "…" not in text
+    assert len(heights) == 1
+    assert max(heights) < 20
+
+
+def test_a_line_says_the_same_without_a_terminal(plan: Plan, facts: Facts) -> None:
+    text = line(Moment("Watching", len(plan.files), facts, 3.0))
+    assert "operations: 11 Failed, 189 Succeeded" in text
+    assert "blobs: 189 loaded at once, 11 need a person" in text
+
+
+def test_the_summary_names_every_error_code_and_its_first_file(plan: Plan, facts: Facts) -> None:
+    file = io.StringIO()
+    wrong = check_all(plan, with_book(facts, FIRST_CSV, rows=0))
+    print_summary(Console(file=file, width=80), plan, facts, wrong, 60.0)
+    text = file.getvalue()
+    for trouble in troubles(facts):
+        assert trouble.error_code in text
+        assert trouble.paths[0].partition("/")[2] in text
+    assert "1 of 6 checks failed." in text
+    assert "…" not in text
+
+
+def _rendered(what: object, width: int) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width).print(what)
+    return file.getvalue()
