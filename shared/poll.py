@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.errors import AccessRefused, KustoError, OperationNotFound, Throttled
+from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected, Throttled, Unavailable
 from shared.messages import PollBatch, write_poll_batch
 from shared.model import Operation, OperationState, StatusReport
 from shared.outcome import accounted_failures, is_finished
@@ -39,6 +39,13 @@ _PAUSE = timedelta(seconds=30)
 
 _WRITE_BACK = 200
 """Operations whose next times are written together; a crash repeats at most their polls."""
+
+_EVENTS: dict[type[KustoError], str] = {
+    AccessRefused: "adx.access_refused",
+    Throttled: "adx.throttled",
+    Unavailable: "adx.unavailable",
+    RequestRejected: "adx.request_rejected",
+}
 
 type Move = tuple[Outstanding, Outstanding]
 
@@ -223,17 +230,12 @@ class Poller:
                 run.refusals.setdefault(cluster, error)
         if self._seldom.may_say((cluster, type(error))):
             level = logging.ERROR if isinstance(error, AccessRefused) else logging.WARNING
-            event(f"adx.{_name(error)}", str(error), level=level, cluster=cluster)
+            event(_EVENTS[type(error)], str(error), level=level, cluster=cluster)
 
 
 def _no_answer(error: KustoError, *, was_asked: bool = True) -> NoAnswer:
     wait = error.retry_after or (_PAUSE if isinstance(error, Throttled) else None)
     return NoAnswer(str(error), wait, was_asked)
-
-
-def _name(error: KustoError) -> str:
-    """``access_refused`` of ``AccessRefused``."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(error).__name__).lstrip("_")
 
 
 def _age(due: Iterable[Outstanding], now: datetime) -> int | None:

@@ -791,9 +791,7 @@ def test_it_is_gone_after_its_parent_was_killed() -> None:
         "import time; from local.adx_simulator import AdxSimulator;"
         "print(AdxSimulator.start().uri, flush=True); time.sleep(600)"
     )
-    with subprocess.Popen(  # noqa: S603, a program of this test
-        [sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         port = int(parent.stdout.readline().rsplit(":", 1)[1])
         assert listens(port)

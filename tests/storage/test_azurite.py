@@ -64,9 +64,7 @@ def test_it_is_gone_after_its_parent_was_killed() -> None:
     program = (
         "import time; from local.azurite import Azurite; print(*Azurite.start().ports, flush=True); time.sleep(600)"
     )
-    with subprocess.Popen(  # noqa: S603, a program of this test
-        [sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         ports = [int(port) for port in parent.stdout.readline().split()]
         assert all(_listens(port) for port in ports)
