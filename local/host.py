@@ -87,7 +87,7 @@ def _start_simulator(port: int, uri: str, stack: ExitStack) -> None:
     if _listens(port):
         _say(f"ADX        what already listens at {uri}")
         return
-    command = [sys.executable, "-m", "local.adx_simulator", "--port", str(port)]
+    command = [sys.executable, "-m", "local.adx_simulator", "--exit-with-parent", "--port", str(port)]
     simulator = stack.enter_context(Child(command, name="the ADX simulator"))
     simulator.wait_until(_simulator_uri, seconds=SIMULATOR_SECONDS)
     _say(f"ADX        the simulator at {uri}")

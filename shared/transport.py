@@ -6,6 +6,9 @@ from requests.adapters import HTTPAdapter
 
 CONNECTIONS = 64
 
+FORBIDDEN = 403
+"""The status of a request that the app has no right to."""
+
 
 def pooled() -> RequestsTransport:
     """A transport that keeps up to 64 connections open to an account."""

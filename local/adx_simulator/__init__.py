@@ -22,12 +22,12 @@ The same is to be had over HTTP, in JSON and without a token: `/simulator/faults
 `/simulator/books`, `/simulator/requests?last=N` (GET), `/simulator/operations`, `/simulator/settings` and
 `/simulator/reset` (POST).
 
-Not imitated: tables with columns, so the first record of a CSV says how many fields the others must have, and mappings
-are accepted and ignored; databases, tables and permissions, for every name exists and every token may do all; extents,
-retention and queries; the service's own retries, other than those of a `mending` fault; cancelling; the management
-commands; streaming ingestion; Avro, ORC and archives; `ignoreLastRecordIfInvalid`, `creationTime`, `validationPolicy`,
-`zipPattern` and size limits; batches of several submissions sealed together; identities other than the emulator's.
-Everything is in memory and gone when it stops.
+Not imitated: tables with columns, so the first record of a CSV says how many fields the others must have, and
+mappings are accepted and ignored; databases, tables and permissions, for every name exists and every token may do
+all; extents, retention and queries; the service's own retries, other than those of a `mending` fault; cancelling; the
+management commands; streaming ingestion; other formats, refused when submitted; archives;
+`ignoreLastRecordIfInvalid`, `creationTime`, `validationPolicy`, `zipPattern` and size limits; batches of several
+submissions sealed together; identities other than the emulator's. Everything is in memory and gone when it stops.
 
 Chosen where the contract leaves it open: a submission without tracking is answered with `{}`; the details show URLs
 without their query; the tags of a blob are in its table from the moment that its rows are; an operation has no

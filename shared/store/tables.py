@@ -6,12 +6,12 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
 
 from shared import keys
 from shared.settings import StorageAccess
-from shared.transport import pooled
+from shared.transport import FORBIDDEN, pooled
 
 GROUP = 100
 """Rows in one entity group transaction (Azurite answers 101 with a broken status line, so it is kept here)."""
@@ -90,11 +90,14 @@ class Table:
             raise
 
     def create(self) -> None:
-        """Create the table unless it is there."""
+        """Create the table unless it is there. Without the right to, it is taken to be the deployment's business."""
         try:
             self._client.create_table()
         except ResourceExistsError:
             return
+        except HttpResponseError as error:
+            if error.status_code != FORBIDDEN:
+                raise
 
 
 def insertion(row: Row) -> Write:
