@@ -29,10 +29,7 @@ with (
     QueueClient.from_connection_string(os.environ[STORAGE], "ingestion-operations") as queue,
 ):
     for group in batched(container.list_blobs(), 20, strict=False):  # ADX takes 20 blobs a request, of one format
-        blobs = [
-            {"url": container.get_blob_client(blob.name).url, "sourceId": str(uuid.uuid4()), "rawSize": blob.size}
-            for blob in group
-        ]
+        blobs = [{"url": container.get_blob_client(blob.name).url, "sourceId": str(uuid.uuid4())} for blob in group]
         answer = session.post(
             f"{adx}/v1/rest/ingestion/queued/{database}/{table}",
             json={"blobs": blobs, "properties": properties},

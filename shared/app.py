@@ -3,12 +3,14 @@
 import base64
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 
 from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from shared import queues
@@ -22,6 +24,7 @@ from shared.poll import Poller
 from shared.progress import Pace
 from shared.prune import Pruner
 from shared.queues import Queue
+from shared.redaction import redact
 from shared.register import Registrar
 from shared.resubmit import Resubmitter, Rules
 from shared.settings import KustoAuth, Settings
@@ -36,6 +39,10 @@ BUDGET = timedelta(seconds=60)
 """An invocation begins with no further operation after this; ``functionTimeout`` in host.json is far above it."""
 
 _STORAGE_THREADS = 16
+
+
+class StorageFailed(Exception):
+    """Tables or queues could not be used; what was under way is tried again, by the host or at the next tick."""
 
 
 class Tracker:
@@ -59,15 +66,14 @@ class Tracker:
             for name in (settings.operations_queue, settings.retry_queue, settings.poll_queue)
         }
         self._settings = settings
-        self._defaults = Defaults(
-            Endpoints(settings.ingest_uri, settings.allowed_ingest_uris), settings.database, settings.table
-        )
+        endpoints = Endpoints(settings.ingest_uri, settings.allowed_ingest_uris)
+        self._defaults = Defaults(endpoints, settings.database, settings.table)
         results = Results(operations, blobs)
         outstanding = OutstandingOperations(
             outstanding_table, self._defaults, ThreadPoolExecutor(_STORAGE_THREADS, "storage")
         )
         outstanding.check_layout()
-        adx = KustoClient(_tokens(settings), concurrency=settings.polling.concurrency, ambient=ambient)
+        adx = KustoClient(_tokens(settings), endpoints, concurrency=settings.polling.concurrency, ambient=ambient)
         settler = Settler(outstanding, results, retries, settings.retrying, ambient)
         self._registrar = Registrar(outstanding, results, settings.polling, ambient)
         self._poller = Poller(
@@ -102,7 +108,8 @@ class Tracker:
 
     def poll_operations(self) -> None:
         """Poll what is due."""
-        self._poller.tick()
+        with self._told_safely():
+            self._poller.tick()
 
     def poll_batch(self, body: bytes) -> None:
         """Poll one batch of what is due."""
@@ -114,23 +121,35 @@ class Tracker:
 
     def prune_results(self) -> None:
         """Remove results past retention."""
-        self._pruner.prune()
+        with self._told_safely():
+            self._pruner.prune()
+
+    @staticmethod
+    @contextmanager
+    def _told_safely() -> Iterator[None]:
+        """Errors of the storage SDKs quote their URL, which may hold a SAS, and the host logs what it gets."""
+        try:
+            yield
+        except AzureError as error:
+            first_line = str(error.message or error).strip().partition("\n")[0]
+            raise StorageFailed(f"{type(error).__name__}: {redact(first_line)}") from None
 
     def _read[M](self, queue: str, body: bytes, read: Callable[[], M], handle: Callable[[M], object]) -> None:
         """Handle a message; one that can't be understood is kept in the poison queue as it came."""
-        try:
-            message = read()
-        except MessageRefused as refusal:
-            self._poison[queue].send(_as_text(body))
-            event(
-                "message.refused",
-                f"{refusal}; it is kept in {queue}-poison",
-                level=logging.ERROR,
-                queue=queue,
-                bytes=len(body),
-            )
-            return
-        handle(message)
+        with self._told_safely():
+            try:
+                message = read()
+            except MessageRefused as refusal:
+                self._poison[queue].send(_as_text(body))
+                event(
+                    "message.refused",
+                    f"{refusal}; it is kept in {queue}-poison",
+                    level=logging.ERROR,
+                    queue=queue,
+                    bytes=len(body),
+                )
+                return
+            handle(message)
 
 
 @cache

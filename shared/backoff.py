@@ -9,6 +9,9 @@ GROWTH = 1.5
 SPREAD = 0.1
 """Polls are spread by a tenth either way, so that what was submitted together isn't asked for together for ever."""
 
+_LEAST_PUT_BACK = timedelta(seconds=5)
+"""Whatever the settings say: a message that is put back must not go round at once."""
+
 type Random = Callable[[], float]
 """Uniform in [0, 1)."""
 
@@ -24,13 +27,15 @@ def spread(interval: timedelta, random: Random) -> timedelta:
 
 
 def retry_delay(attempt: int, *, base: timedelta, most: timedelta, random: Random) -> timedelta:
-    """How long a retry stays invisible: exponential in ``attempt`` (1 is the first submission), full jitter, capped.
+    """How long a retry stays invisible: exponential in ``attempt`` (1 is the first submission), jittered, capped.
 
-    Full jitter (uniform from nothing to the exponential bound) spreads a burst of failures best, see
-    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
+    Equal jitter, from half the exponential bound to the whole (see
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): it spreads a burst of failures, and
+    leaves the service the time to mend a failure itself, which full jitter, from nothing on, does not.
     """
-    # Past 2^40 the cap decides, and a timedelta would overflow.
-    return min(base * 2 ** min(attempt - 1, 40), most) * random() if base else timedelta()
+    # In floats, which take any attempt; a timedelta would overflow.
+    bound = min(base.total_seconds() * 2.0 ** min(attempt - 1, 100), most.total_seconds())
+    return timedelta(seconds=bound * (0.5 + random() / 2))
 
 
 def put_back_delay(waited: timedelta, *, base: timedelta, most: timedelta, random: Random) -> timedelta:
@@ -38,4 +43,4 @@ def put_back_delay(waited: timedelta, *, base: timedelta, most: timedelta, rando
 
     A function of the message's age alone, so it needs no counter that a duplicate could confuse.
     """
-    return spread(min(max(waited / 2, base, timedelta(seconds=5)), most), random)
+    return max(min(spread(max(waited / 2, base), random), most), _LEAST_PUT_BACK)

@@ -130,7 +130,12 @@ def make_access(
         case BlobAccess.MANAGED_IDENTITY:
             return ByManagedIdentity()
         case BlobAccess.USER_DELEGATION_SAS:
-            return ByUserDelegation(lambda url: BlobServiceClient(url, credential=make_credential()), now)
+            return ByUserDelegation(lambda url: _blob_service(url, make_credential()), now)
+
+
+def _blob_service(account_url: str, credential: TokenCredential) -> BlobServiceClient:
+    """A client that gives up soon: blobs are claimed meanwhile."""
+    return BlobServiceClient(account_url, credential=credential, retry_total=1, connection_timeout=10, read_timeout=20)
 
 
 def _parts(url: str) -> tuple[str, str, str, str]:
@@ -139,7 +144,10 @@ def _parts(url: str) -> tuple[str, str, str, str]:
     Raises:
         NoBlob: it is none of the known clouds' storage: the app's token for storage must not go anywhere else.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise NoBlob("its URL is none") from None
     container, _, blob = unquote(parts.path).lstrip("/").partition("/")
     host = _BLOB_HOST.fullmatch(parts.netloc.lower())
     if parts.scheme != "https" or not blob or not host:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shared.errors import EndpointNotAllowed
 
-_ORIGIN = re.compile(r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*|\[::1\])(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_ORIGIN = re.compile(r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*|\[::1\])(?::([0-9]{1,5}))?/?", re.ASCII | re.IGNORECASE)
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])")
 _OWN_PORTS = {"https": "443", "http": "80"}
 _MOST_PORT = 65_535
@@ -76,6 +76,10 @@ class Endpoints:
     default: str
     further: frozenset[str] = frozenset()
 
+    def allow(self, origin: str) -> bool:
+        """Whether an origin may be sent a token."""
+        return origin == self.default or origin in self.further
+
     def resolve(self, offered: str | None) -> str:
         """The cluster that a message means.
 
@@ -85,7 +89,7 @@ class Endpoints:
         if not offered:
             return self.default
         origin = parse_origin(offered)
-        if origin != self.default and origin not in self.further:
+        if not self.allow(origin):
             raise EndpointNotAllowed(
                 f"the cluster {origin} is neither KUSTO_INGEST_URI nor in KUSTO_ALLOWED_INGEST_URIS"
             )

@@ -2,7 +2,8 @@
 
 KustoError
 ├── OperationNotFound      404: unknown, or not yet visible just after its submission
-├── AccessRefused          403, or a 401 that a fresh token did not mend, or no token to be had
+├── AccessRefused          a 401 that a fresh token did not mend, or no token to be had
+│   └── RoleMissing        403
 ├── Throttled              429
 ├── Unavailable            408, 5xx, time-outs, connections that fail, bodies that are no status
 ├── RequestRejected        any other 4xx: asking again unchanged does not help
@@ -18,7 +19,10 @@ class KustoError(Exception):
     Attributes:
         retry_after: How long the service asks to wait, if it said so.
         maybe_accepted: For a submission: it may have been accepted although no answer says so.
+        is_of_table: It concerns the operations of one table, and not the cluster as a whole.
     """
+
+    is_of_table = False
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None, maybe_accepted: bool = False) -> None:
         super().__init__(message)
@@ -32,6 +36,12 @@ class OperationNotFound(KustoError):
 
 class AccessRefused(KustoError):
     """ADX refused the app's identity; the message names the role that is missing."""
+
+
+class RoleMissing(AccessRefused):
+    """ADX knows the identity, which lacks a role on the table or the database."""
+
+    is_of_table = True
 
 
 class Throttled(KustoError):

@@ -7,6 +7,7 @@ is all ASCII.
 import base64
 import binascii
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import Any
 from shared import keys
 from shared.endpoints import Endpoints, cluster_name
 from shared.errors import EndpointNotAllowed
-from shared.model import BlobSource, Json, Operation, Properties
+from shared.model import MOST_COUNT, BlobSource, Json, Operation, Properties
 
 MOST_BLOBS = 20
 """Blobs in one retry message: what ADX takes in one request."""
@@ -25,6 +26,9 @@ MOST_BYTES = 48 * 1024
 
 LONGEST_DETAILS = 1024
 """Characters of a blob's error text in a retry message; the table keeps all of it."""
+
+LONGEST_CORRELATION_ID = 1024
+"""Characters; it goes into every row and retry message of its operations."""
 
 type Object = dict[str, Json]
 
@@ -60,7 +64,11 @@ class OperationMessage:
 
 @dataclass(frozen=True, slots=True)
 class RetryBlob:
-    """A failed blob in a retry message. ``url_brought``: the URL came in the operation's message, not from ADX."""
+    """A failed blob in a retry message.
+
+    ``key`` names its row, whatever the URL's spelling. ``url_brought``: the URL came in the operation's message, not
+    from ADX.
+    """
 
     url: str | None = field(default=None, repr=False)
     source_id: str | None = None
@@ -69,6 +77,7 @@ class RetryBlob:
     failure_status: str | None = None
     details: str | None = field(default=None, repr=False)
     url_brought: bool = False
+    key: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
     def as_source(self, url: str, source_id: str) -> BlobSource:
@@ -78,7 +87,10 @@ class RetryBlob:
 
 @dataclass(frozen=True, slots=True)
 class RetryMessage:
-    """A message of ``ingestion-retries``: one resubmission. ``attempt`` is that of the operation that failed."""
+    """A message of ``ingestion-retries``: one resubmission. ``attempt`` is that of the operation that failed.
+
+    ``missing_since``: when ADX began to answer without these blobs, if it does; kept while the message is put back.
+    """
 
     operation: Operation
     root_operation_id: str
@@ -87,6 +99,7 @@ class RetryMessage:
     blobs: tuple[RetryBlob, ...]
     properties: Properties | None = field(default=None, repr=False)
     correlation_id: str | None = None
+    missing_since: datetime | None = None
     extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
 
@@ -108,8 +121,13 @@ class Defaults:
     table: str = ""
 
 
-def read_operation(body: bytes, defaults: Defaults) -> OperationMessage:
+def read_operation(body: bytes, defaults: Defaults, *, is_ours: bool = False) -> OperationMessage:
     """Read a message of ``ingestion-operations``.
+
+    Args:
+        body: The message.
+        defaults: What it means where it doesn't say.
+        is_ours: It was accepted before: its cluster may not be allowed any more, and it is not to be refused for that.
 
     Raises:
         MessageRefused: it is no message, lacks a field, or names a cluster that isn't allowed.
@@ -117,7 +135,8 @@ def read_operation(body: bytes, defaults: Defaults) -> OperationMessage:
     content = _content(_text(body))
     fields = _Fields({"operationId": content} if isinstance(content, str) else content)
     operation = Operation(
-        cluster=_cluster(fields.string("cluster"), defaults.endpoints),
+        cluster=(fields.string("cluster") if is_ours else None)
+        or _cluster(fields.string("cluster"), defaults.endpoints),
         database=fields.name("database", defaults.database, "KUSTO_DATABASE"),
         table=fields.name("table", defaults.table, "KUSTO_TABLE"),
         operation_id=fields.name("operationId"),
@@ -127,7 +146,7 @@ def read_operation(body: bytes, defaults: Defaults) -> OperationMessage:
         operation=operation,
         properties=fields.object("properties"),
         blobs=tuple(_named_blob(_Fields(blob)) for blob in fields.objects("blobs")),
-        correlation_id=fields.string("correlationId"),
+        correlation_id=_correlation_id(fields),
         extra=fields.rest(),
     )
 
@@ -180,8 +199,9 @@ def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
     return RetryMessage(
         operation=operation,
         root_operation_id=fields.name("rootOperationId"),
-        attempt=fields.number("attempt") or 1,
+        attempt=fields.number("attempt", MOST_COUNT) or 1,
         enqueued_at=fields.time("enqueuedAt"),
+        missing_since=fields.time("missingSince") if fields.string("missingSince") else None,
         blobs=tuple(_retry_blob(_Fields(blob)) for blob in fields.objects("blobs")),
         properties=fields.object("properties"),
         correlation_id=fields.string("correlationId"),
@@ -203,17 +223,18 @@ def write_retry(message: RetryMessage) -> str:
             "table": message.operation.table,
             "properties": message.properties,
             "correlationId": message.correlation_id,
-            "enqueuedAt": message.enqueued_at.astimezone(UTC).isoformat(),
+            "enqueuedAt": _isoformat(message.enqueued_at),
+            **_without_none(missingSince=_isoformat(message.missing_since)),
             "blobs": [_retry_blob_fields(blob) for blob in message.blobs],
         }
     )
 
 
 def split_retry(message: RetryMessage, *, most_blobs: int = MOST_BLOBS) -> list[RetryMessage]:
-    """The message as as many as it takes, each of at most ``most_blobs`` blobs and 48 KiB.
+    """The message as as many as it takes, each of at most ``most_blobs`` blobs and 48 KiB, in the same order.
 
-    A single blob that is too large even so goes without ``properties`` and unknown fields: it is then not
-    resubmittable, and neither lost.
+    A single blob that is too large even so goes without what makes it so: it may then not be resubmittable, and is
+    not lost either.
     """
     parts: list[RetryMessage] = []
     empty = replace(message, blobs=())
@@ -226,11 +247,26 @@ def split_retry(message: RetryMessage, *, most_blobs: int = MOST_BLOBS) -> list[
             parts.append(replace(empty, blobs=tuple(waiting)))
             waiting, used = [], 0
         if size > room:
-            parts.append(replace(empty, blobs=(replace(blob, details=None, extra={}),), properties=None, extra={}))
+            parts.append(_lean(empty, blob))
             continue
         waiting.append(blob)
         used += size
     return [*parts, replace(empty, blobs=tuple(waiting))] if waiting else parts
+
+
+def _lean(empty: RetryMessage, blob: RetryBlob) -> RetryMessage:
+    """A message of one large blob, without as little as it takes to fit."""
+    blob = replace(blob, details=None, extra={})
+    bare = replace(blob, error_code=None)
+    nothing_else = replace(empty, properties=None, extra={})
+    candidates = [
+        replace(empty, blobs=(blob,)),
+        replace(nothing_else, blobs=(bare,)),
+        replace(nothing_else, blobs=(replace(bare, url=None, url_brought=False),)),
+    ]
+    fitting = (each for each in candidates if len(write_retry(each)) <= MOST_BYTES)
+    last = replace(nothing_else, blobs=(replace(bare, url=None, url_brought=False, source_id=None),))
+    return next(fitting, last)
 
 
 def read_poll_batch(body: bytes) -> PollBatch:
@@ -257,6 +293,10 @@ def _dump(fields: Mapping[str, Any]) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
+def _isoformat(time: datetime | None) -> str | None:
+    return time.astimezone(UTC).isoformat() if time else None
+
+
 def _without_none(**fields: Json) -> Object:
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -277,8 +317,9 @@ def _from_base64(text: str) -> str | None:
         decoded = base64.b64decode("".join(text.split()), validate=True).decode("utf-8-sig").strip()
     except (binascii.Error, ValueError):
         return None
+    is_json = decoded.startswith(("{", '"'))
     is_text = all(character.isprintable() or character in "\r\n\t" for character in decoded)
-    return decoded if decoded and is_text else None
+    return decoded if decoded and (is_json or is_text) else None
 
 
 def _content(text: str) -> Object | str:
@@ -286,12 +327,21 @@ def _content(text: str) -> Object | str:
     if text[0] not in '{["':
         return text
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=_not_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         raise MessageRefused("the message looks like JSON and is none; check that it is complete") from None
     if not isinstance(content, (dict, str)):
         raise MessageRefused("the message is a JSON array; expected an object, one operation a message")
     return content
+
+
+def _not_finite(text: str) -> float:
+    raise MessageRefused(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _not_finite("a number out of range")
 
 
 def _cluster(offered: str | None, endpoints: Endpoints) -> str:
@@ -306,6 +356,13 @@ def _check_keys(operation: Operation) -> None:
     partition = keys.operations_partition(operation, cluster_name(operation.cluster), datetime.now(UTC))
     if max(keys.utf16_length(partition), keys.utf16_length(keys.escape(operation.operation_id))) > keys.LONGEST_KEY:
         raise MessageRefused(f"operationId, or database and table, are longer than {keys.LONGEST_KEY} characters")
+
+
+def _correlation_id(fields: "_Fields") -> str | None:
+    value = fields.string("correlationId")
+    if value is not None and len(value) > LONGEST_CORRELATION_ID:
+        raise MessageRefused(f"'correlationId' is longer than {LONGEST_CORRELATION_ID} characters")
+    return value
 
 
 def _named_blob(fields: "_Fields") -> NamedBlob:
@@ -327,6 +384,7 @@ def _retry_blob(fields: "_Fields") -> RetryBlob:
         failure_status=fields.string("failureStatus"),
         details=fields.string("details"),
         url_brought=fields.flag("urlBrought"),
+        key=fields.string("blobKey"),
         extra=fields.rest(),
     )
 
@@ -341,6 +399,7 @@ def _retry_blob_fields(blob: RetryBlob) -> Object:
         "failureStatus": blob.failure_status,
         "details": blob.details,
         "urlBrought": blob.url_brought,
+        **_without_none(blobKey=blob.key),
     }
 
 
@@ -382,12 +441,12 @@ class _Fields:
             raise MessageRefused(f"'{name}' is only dots")
         return value
 
-    def number(self, name: str) -> int | None:
+    def number(self, name: str, most: int = 2**63 - 1) -> int | None:
         value = self._get(name)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-            raise MessageRefused(f"'{name}' is not a whole number")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            raise MessageRefused(f"'{name}' is not a whole number from 0 to {most}")
         return value
 
     def flag(self, name: str, *, default: bool = False) -> bool:
@@ -397,9 +456,9 @@ class _Fields:
     def time(self, name: str) -> datetime:
         try:
             time = datetime.fromisoformat(self.string(name) or "")
-        except ValueError:
+            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             raise MessageRefused(f"'{name}' is not a time") from None
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
     def object(self, name: str) -> Object | None:
         value = self._get(name)

@@ -16,6 +16,9 @@ from typing import Self
 ALREADY_INGESTED = "Skipped_IngestByTagAlreadyExists"
 """Reported as Failed although ``ingestIfNotExists`` matched: the data is there, so it counts as success."""
 
+MOST_COUNT = 2**31 - 1
+"""What a column of Table Storage takes as Edm.Int32; no operation has as many blobs."""
+
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
 
@@ -91,7 +94,10 @@ def bare_url(url: str) -> str:
     https://learn.microsoft.com/kusto/api/connection-strings/storage-connection-strings. A user name or password
     before the host goes too.
     """
-    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@", r"\1", re.split(r"[?#;]", url, maxsplit=1)[0])
+    bare = re.split(r"[?#;]", url, maxsplit=1)[0]
+    # In abfss://container@account.dfs… the container stands where others have a user.
+    user = r"[^/@]*:[^/]*@" if bare.lower().startswith("abfs") else r"[^/]*@"
+    return re.sub(rf"^([A-Za-z][A-Za-z0-9+.-]*://){user}", r"\1", bare)
 
 
 def blob_key(source_id: str | None, url: str | None, occurrence: int = 0) -> str:

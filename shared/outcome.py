@@ -22,7 +22,13 @@ _REENQUEUED = frozenset(
 
 
 def state_of(counts: Counts) -> OperationState:
-    """The final state of an operation, a blob that was already ingested counted as succeeded."""
+    """The final state of an operation, a blob that was already ingested counted as succeeded.
+
+    Raises:
+        ValueError: there is no blob, so there is no end.
+    """
+    if not counts.total:
+        raise ValueError("an operation without blobs has not ended")
     if counts.succeeded == counts.total:
         return OperationState.SUCCEEDED
     if counts.succeeded:
@@ -63,7 +69,9 @@ def accounted_failures(report: StatusReport, before: int) -> int:
     return report.tally.failed if shown >= report.tally.failed else min(before, report.tally.failed)
 
 
-def merge(stored: Mapping[str, BlobRow], reports: Sequence[BlobReport], *, attempt: int, most: int) -> list[BlobRow]:
+def merge(
+    stored: Mapping[str, BlobRow], reports: Sequence[BlobReport], *, attempt: int, most: int, is_fresh: bool = False
+) -> list[BlobRow]:
     """The rows to write so that the table says what the reports say.
 
     Args:
@@ -71,11 +79,12 @@ def merge(stored: Mapping[str, BlobRow], reports: Sequence[BlobReport], *, attem
         reports: The blobs of one detailed answer, each with its URL where it is known.
         attempt: That of the operation.
         most: Submissions in all, ``RETRY_MAX_ATTEMPTS``: from there on a Transient failure is exhausted.
+        is_fresh: Whether the answer is known to be the latest: then a failure may give way to progress in any case.
     """
     changed = []
     for key, report in keyed(stored, reports):
         row = stored.get(key)
-        new = _merged(row, report, BlobRow(key, report, attempt), is_last=attempt >= most)
+        new = _merged(row or BlobRow(key, report, attempt), report, is_last=attempt >= most, is_fresh=is_fresh)
         if new != row:
             changed.append(new)
     return changed
@@ -85,54 +94,74 @@ def keyed(stored: Mapping[str, BlobRow], reports: Sequence[BlobReport]) -> list[
     """Each report, its URL bare, with the key of its row.
 
     A blob keeps its row when ADX names it by its URL alone at first and gives its ``sourceId`` later, as in the sample
-    of the documentation, and when an answer has no URLs, as in the SDK's dialect.
+    of the documentation, when an answer has no URLs, as in the SDK's dialect, and when it spells a URL otherwise. Two
+    reports never get the same key.
     """
-    occurrences: Counter[str] = Counter()
-    taken: set[str] = set()
+    bare = [replace(each, url=each.url and bare_url(each.url)) for each in reports]
+    own = _own_keys(bare)
+    ids = Counter(each.source_id for each in (*bare, *(row.report for row in stored.values())))
+    taken = {key for key in own if key in stored}
     pairs = []
-    for report in (replace(each, url=each.url and bare_url(each.url)) for each in reports):
-        plain = blob_key(report.source_id, report.url)
-        key = blob_key(report.source_id, report.url, occurrences[plain])
-        occurrences[plain] += 1
+    for key, report in zip(own, bare, strict=True):
         if key not in stored:
-            alike = (row.key for row in stored.values() if row.key not in taken and _may_be_same(row.report, report))
-            key = next(alike, key)
+            # At the most one row and one report have it.
+            is_unique = ids[report.source_id] <= 2  # noqa: PLR2004
+            alike = (
+                row.key
+                for row in stored.values()
+                if row.key not in taken and _may_be_same(row.report, report, is_unique=is_unique)
+            )
+            key = next(alike, key)  # noqa: PLW2901, the row that it has already
         taken.add(key)
         pairs.append((key, report))
     return pairs
 
 
-def _may_be_same(old: BlobReport, new: BlobReport) -> bool:
-    """Whether two reports name one blob, each by what it has: what both have must be the same."""
-    pairs = ((old.url, new.url), (old.source_id, new.source_id))
-    both = [one == other for one, other in pairs if one is not None and other is not None]
-    return len(both) == 1 and both[0]
+def _own_keys(reports: Iterable[BlobReport]) -> list[str]:
+    """The key of each report by what it says, those that say the same told apart by their order."""
+    occurrences: Counter[str] = Counter()
+    keys = []
+    for report in reports:
+        plain = blob_key(report.source_id, report.url)
+        keys.append(blob_key(report.source_id, report.url, occurrences[plain]))
+        occurrences[plain] += 1
+    return keys
 
 
-def _merged(row: BlobRow | None, report: BlobReport, fresh: BlobRow, *, is_last: bool) -> BlobRow:
-    row = row or fresh
-    if not _is_news(row.report, report):
+def _may_be_same(old: BlobReport, new: BlobReport, *, is_unique: bool) -> bool:
+    """Whether two reports name one blob: by the ``sourceId`` if both have one, else by the URL."""
+    if old.source_id is not None and new.source_id is not None:
+        return old.source_id == new.source_id and is_unique
+    return old.url is not None and old.url == new.url
+
+
+def _merged(row: BlobRow, report: BlobReport, *, is_last: bool, is_fresh: bool) -> BlobRow:
+    if not _is_news(row.report, report, is_fresh=is_fresh):
         return row
-    report = replace(report, source_id=report.source_id or row.report.source_id, url=report.url or row.report.url)
-    return replace(row, report=report, retry_state=_retry_state(row.retry_state, report, is_last=is_last))
+    new = replace(report, source_id=report.source_id or row.report.source_id, url=report.url or row.report.url)
+    return replace(row, report=new, retry_state=_retry_state(row, new, is_last=is_last))
 
 
-def _is_news(old: BlobReport, new: BlobReport) -> bool:
+def _is_news(old: BlobReport, new: BlobReport, *, is_fresh: bool) -> bool:
     """Whether a report may replace what is written down: a late answer must not undo what a later one said.
 
-    Success is the last word. A failure or a cancellation gives way to a blob in progress, which the service tries
-    again, only if that is later by ADX's own clock.
+    Success is the last word. Between two endings ADX's own clock decides. A failure or a cancellation gives way to a
+    blob in progress, which the service tries again, only if that is later by the same clock, or known to be.
     """
-    if old.has_succeeded:
+    if old.has_succeeded or new.has_succeeded:
         return new.has_succeeded
+    is_later = old.last_updated and new.last_updated and new.last_updated > old.last_updated
+    is_earlier = old.last_updated and new.last_updated and new.last_updated < old.last_updated
     if new.is_final or not old.is_final:
-        return True
-    return bool(old.last_updated and new.last_updated and new.last_updated > old.last_updated)
+        return not (new.is_final and old.is_final and is_earlier)
+    return is_fresh or bool(is_later)
 
 
-def _retry_state(state: RetryState, report: BlobReport, *, is_last: bool) -> RetryState:
+def _retry_state(row: BlobRow, report: BlobReport, *, is_last: bool) -> RetryState:
     """What is intended for a blob after a report."""
-    if report.is_transient and state is RetryState.NONE:
+    state = row.retry_state
+    has_turned = state is RetryState.NOT_RESUBMITTABLE and not row.report.is_transient
+    if report.is_transient and (state is RetryState.NONE or has_turned):
         return RetryState.ATTEMPTS_EXHAUSTED if is_last else RetryState.PENDING
     if report.has_succeeded and state not in {RetryState.NONE, RetryState.RESUBMITTED}:
         return RetryState.RECOVERED
@@ -149,7 +178,8 @@ def summarize(rows: Sequence[BlobRow], known: Outstanding | OperationRow, state:
         known: What ADX said of it last: its counts stand where fewer blobs are known.
         state: Its state; None to make it of the blobs.
     """
-    counts = counts_of(rows) if len(rows) >= known.counts.total else known.counts
+    own = counts_of(rows)
+    counts = own if own.total >= known.counts.total and own.finished >= known.counts.finished else known.counts
     failed = sorted((row for row in rows if row.report.has_failed), key=_when)
     transient = sum(row.report.is_transient for row in failed)
     return Summary(

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected, Throttled, Unavailable
+from shared.errors import (
+    AccessRefused,
+    EndpointNotAllowed,
+    KustoError,
+    OperationNotFound,
+    RequestRejected,
+    RoleMissing,
+    Throttled,
+    Unavailable,
+)
 from shared.messages import PollBatch, write_poll_batch
 from shared.model import Operation, OperationState, StatusReport
 from shared.outcome import accounted_failures, is_finished
@@ -30,6 +39,7 @@ from shared.progress import (
 )
 from shared.queues import Queue
 from shared.records import Outstanding
+from shared.redaction import redact
 from shared.settle import OperationGone, Settler
 from shared.store.outstanding import OutstandingOperations
 from shared.telemetry import Seldom, event
@@ -38,10 +48,16 @@ _PAUSE = timedelta(seconds=30)
 """For a cluster that throttles without saying for how long."""
 
 _WRITE_BACK = 200
-"""Operations whose next times are written together; a crash repeats at most their polls."""
+_WRITE_BACK_SECONDS = 5
+"""Operations whose next times are written together, at the latest after this; a crash repeats at most their polls."""
+
+_PATIENCE = timedelta(seconds=90)
+"""For requests on their way when the budget ends: longer than all their time-outs together."""
 
 _EVENTS: dict[type[KustoError], str] = {
     AccessRefused: "adx.access_refused",
+    RoleMissing: "adx.access_refused",
+    EndpointNotAllowed: "adx.endpoint_not_allowed",
     Throttled: "adx.throttled",
     Unavailable: "adx.unavailable",
     RequestRejected: "adx.request_rejected",
@@ -67,7 +83,7 @@ class _Run:
 
     ends: float
     began: float = field(default_factory=time.monotonic)
-    refusals: dict[str, KustoError] = field(default_factory=dict)
+    refusals: dict[tuple[str, ...], KustoError] = field(default_factory=dict)
     did: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -115,26 +131,33 @@ class Poller:
 
     def batch(self, batch: PollBatch) -> None:
         """Poll one batch that was handed out."""
-        self._poll_all(self._outstanding.batch(batch), self._run())
+        run = self._run()
+        self._poll_all(self._outstanding.batch(batch), run)
+        if run.did["left"]:
+            # Whoever takes it finds only what is left of it.
+            self._batches.send(write_poll_batch(batch))
 
     def _run(self) -> _Run:
         return _Run(ends=time.monotonic() + self._budget.total_seconds())
 
     def _poll_all(self, due: Sequence[Outstanding], run: _Run) -> None:
         moves: list[Move] = []
+        written = time.monotonic()
         try:
             # Each in a copy of this context, by which the worker tells whose log lines they are.
             tasks = [self._executor.submit(copy_context().run, self._poll_safely, each, run) for each in due]
-            for done in as_completed(tasks):
+            for done in as_completed(tasks, timeout=(self._budget + _PATIENCE).total_seconds()):
                 if (move := done.result()) is not None:
                     moves.append(move)
-                if len(moves) == _WRITE_BACK:
+                if len(moves) >= _WRITE_BACK or (moves and time.monotonic() - written > _WRITE_BACK_SECONDS):
                     self._outstanding.move(moves)
-                    moves = []
-            self._outstanding.move(moves)
+                    moves, written = [], time.monotonic()
+        except TimeoutError:
+            event("polls.overran", "some requests do not end; what they were for stays due", level=logging.ERROR)
         finally:
-            # Where storage failed, what has not begun stays due instead of going on behind the invocation's back.
+            # What has not begun by now stays due, instead of going on behind the invocation's back.
             run.ends = 0.0
+        self._outstanding.move(moves)
         event(
             "polls.finished",
             "polled what was due" if due else "nothing is due",
@@ -171,15 +194,28 @@ class Poller:
                 f"put off: {type(error).__name__}",
                 level=logging.ERROR,
                 about=before.operation,
-                error=str(error).partition("\n")[0],
+                error=redact(str(error).partition("\n")[0]),
             )
-            put_off = after_no_answer(before, NoAnswer(type(error).__name__), self._now(), self._pace)
-            return (before, put_off) if isinstance(put_off, Outstanding) else None
+            after = self._after_failure(before, type(error).__name__)
         return (before, after) if after else None
 
+    def _after_failure(self, before: Outstanding, error: str) -> Outstanding | None:
+        """The operation put off, or ended when its time is up: what fails every time must not go on for ever."""
+        after = after_no_answer(before, NoAnswer(error), self._now(), self._pace)
+        if isinstance(after, Outstanding):
+            return after
+        try:
+            self._settler.give_up(before, error)
+        except Exception as failure:  # noqa: BLE001, the same again
+            event(
+                "poll.failed", f"can't be ended: {type(failure).__name__}", level=logging.ERROR, about=before.operation
+            )
+            return replace(before, next_poll_at=self._now() + self._pace.polling.max_interval)
+        return None
+
     def _poll(self, before: Outstanding, run: _Run) -> Outstanding | None:
-        cluster = before.operation.cluster
-        refusal = run.refusals.get(cluster)
+        operation = before.operation
+        refusal = next((run.refusals[each] for each in _scopes(operation) if each in run.refusals), None)
         if refusal is not None:
             run.count("put_off")
             why = _no_answer(refusal, was_asked=False)
@@ -192,13 +228,13 @@ class Poller:
             return self._go_on(before, after_not_found(before, str(error), self._now(), self._pace), error)
         except KustoError as error:
             run.count("put_off")
-            self._take_note(cluster, error, run)
+            self._take_note(operation, error, run)
             return self._go_on(before, after_no_answer(before, _no_answer(error), self._now(), self._pace), error)
 
     def _answered(self, before: Outstanding, report: StatusReport, run: _Run) -> Outstanding | None:
         now, polling = self._now(), self._pace.polling
         recorded = before.recorded_failures
-        if not needs_details(before, report.tally, now, polling):
+        if not needs_details(before, report, now, polling):
             return after_report(before, report, recorded, now, self._pace)
         run.count("asked_details")
         report = self._kusto.status(before.operation, details=True)
@@ -223,14 +259,20 @@ class Poller:
         self._settler.finish(before, replace(before, last_error=str(error)), rows, after)
         return None
 
-    def _take_note(self, cluster: str, error: KustoError, run: _Run) -> None:
-        """Leave a cluster alone for the rest of the invocation if its answer concerns all of its operations."""
-        if isinstance(error, AccessRefused | Throttled) or error.retry_after is not None:
+    def _take_note(self, operation: Operation, error: KustoError, run: _Run) -> None:
+        """Leave a cluster, or a table, alone for the rest of the invocation if the answer concerns all of it."""
+        scope = _scopes(operation)[error.is_of_table]
+        if isinstance(error, AccessRefused | EndpointNotAllowed | Throttled) or error.retry_after is not None:
             with run.lock:
-                run.refusals.setdefault(cluster, error)
-        if self._seldom.may_say((cluster, type(error))):
-            level = logging.ERROR if isinstance(error, AccessRefused) else logging.WARNING
-            event(_EVENTS[type(error)], str(error), level=level, cluster=cluster)
+                run.refusals.setdefault(scope, error)
+        if self._seldom.may_say((scope, type(error))):
+            level = logging.ERROR if isinstance(error, AccessRefused | EndpointNotAllowed) else logging.WARNING
+            event(_EVENTS[type(error)], str(error), level=level, cluster=operation.cluster)
+
+
+def _scopes(operation: Operation) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What an answer may concern: the cluster, or the table."""
+    return (operation.cluster,), (operation.cluster, operation.database, operation.table)
 
 
 def _no_answer(error: KustoError, *, was_asked: bool = True) -> NoAnswer:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from shared.ambient import Ambient
 from shared.backoff import next_interval, spread
-from shared.model import Counts, OperationState, StatusReport
+from shared.model import OperationState, StatusReport
 from shared.outcome import looks_finished
 from shared.records import Outstanding
 from shared.settings import Polling
@@ -28,11 +28,12 @@ class NoAnswer:
     was_asked: bool = True
 
 
-def needs_details(before: Outstanding, counts: Counts, now: datetime, polling: Polling) -> bool:
-    """Whether an answer without details asks for one with them: news of failures, the end, or the time is up."""
+def needs_details(before: Outstanding, report: StatusReport, now: datetime, polling: Polling) -> bool:
+    """Whether an answer asks for one with details: it has no counts, there is news of failures, the end, or no time."""
     return (
-        looks_finished(counts, before.named_blobs)
-        or counts.failed > before.recorded_failures
+        report.counts is None
+        or looks_finished(report.counts, before.named_blobs)
+        or report.counts.failed > before.recorded_failures
         or is_overdue(before, now, polling)
     )
 

@@ -3,6 +3,7 @@
 The host takes messages out; the app sends what the host's output binding can't: with a delay, and without an end.
 """
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ class Queue:
 
     def send(self, text: str, delay: timedelta = timedelta()) -> None:
         """Put a message on the queue, visible after ``delay``. It may arrive twice if an answer gets lost."""
-        hidden = int(min(max(delay, timedelta()), LONGEST_DELAY).total_seconds())
+        hidden = math.ceil(min(max(delay, timedelta()), LONGEST_DELAY).total_seconds())
         try:
             self._client.send_message(text, visibility_timeout=hidden, time_to_live=_FOREVER)
         except ResourceNotFoundError:

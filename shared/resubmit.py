@@ -17,7 +17,7 @@ from typing import Protocol
 from shared.ambient import Ambient
 from shared.backoff import put_back_delay
 from shared.blob_access import Access, AccessFailed, NoBlob
-from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected
+from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected, Unavailable
 from shared.messages import MOST_BLOBS, NamedBlob, OperationMessage, RetryBlob, RetryMessage, write_retry
 from shared.model import (
     BlobReport,
@@ -43,6 +43,9 @@ from shared.telemetry import event
 CLAIM = timedelta(minutes=5)
 """How long a claimed blob is left to its claimant: longer than any submission takes."""
 
+_BUDGET = timedelta(seconds=60)
+"""No request is begun after this; what is left is put back."""
+
 _OPEN = frozenset({RetryState.PENDING, RetryState.ENQUEUED})
 _SOURCE_IDS = uuid.UUID("5f0c9a5e-2f0b-4b5e-9d55-0d7c1c6f7f10")
 
@@ -61,10 +64,11 @@ class Adx(Protocol):
 
 
 class Action(Enum):
-    """What is to be done with a blob of a retry message."""
+    """What is to be done with a blob of a retry message. ``MISSING`` waits too: ADX says nothing of the blob."""
 
     NOTHING = auto()
     WAIT = auto()
+    MISSING = auto()
     SUBMIT = auto()
     EXHAUST = auto()
     REFUSE = auto()
@@ -88,10 +92,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a decision depends on beside the blob itself. ``report`` is None where ADX does not know the operation."""
+    """What a decision depends on beside the blob itself.
+
+    ``shown`` has the blobs of ADX's answer by the keys of their rows, and is empty where ADX does not know the
+    operation. ``is_running``: by its counts something is in progress, whatever the blobs say.
+    """
 
     now: datetime
-    report: Mapping[str, BlobReport] | None
+    shown: Mapping[str, BlobReport]
+    is_running: bool
     rules: Rules
 
 
@@ -99,16 +108,17 @@ def decide(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circums
     """What is to be done with a blob of a retry message, given what ADX just said of it."""
     if row.retry_state not in _OPEN:
         return Decision(Action.NOTHING)
-    waited = around.now - message.enqueued_at
-    current = row.report
-    if around.report is not None:
-        if row.key not in around.report and waited < around.rules.polling.not_found_grace:
-            return Decision(Action.WAIT)
-        current = around.report.get(row.key, row.report)
-    if not current.is_final:
-        if waited < around.rules.polling.tracking_timeout:
-            return Decision(Action.WAIT)
-        return Decision(Action.REFUSE, f"the service has been trying again by itself for {waited}")
+    polling = around.rules.polling
+    current = around.shown.get(row.key)
+    if current is None and not around.is_running:
+        missing = around.now - (message.missing_since or around.now)
+        if missing < polling.not_found_grace:
+            return Decision(Action.MISSING)
+        current = row.report
+    if current is None or not current.is_final:
+        if around.now - message.enqueued_at >= polling.tracking_timeout:
+            return Decision(Action.REFUSE, f"the service has not been done with it for {polling.tracking_timeout}")
+        return Decision(Action.MISSING if current is None else Action.WAIT)
     if not current.is_transient:
         return Decision(Action.REFUSE, f"it is {current.failure or current.status} by now")
     return _decide_on_transient(row, blob, message, around)
@@ -118,9 +128,11 @@ def _decide_on_transient(row: BlobRow, blob: RetryBlob, message: RetryMessage, a
     if message.attempt >= around.rules.retrying.max_attempts:
         return Decision(Action.EXHAUST)
     if not (message.properties or {}).get("format"):
-        return Decision(Action.REFUSE, "the operation's message had no 'properties' with a 'format'")
+        reason = "the operation's message had no 'properties' with a 'format', or too large ones for a retry message"
+        return Decision(Action.REFUSE, reason)
     if not blob.url:
-        return Decision(Action.REFUSE, "its URL is not known: ADX gave none, and the operation's message named none")
+        reason = "its URL is not known, or too long: ADX gave none, and the operation's message named none"
+        return Decision(Action.REFUSE, reason)
     if row.claimed_until is not None and row.claimed_until > around.now:
         return Decision(Action.WAIT)
     return Decision(Action.SUBMIT)
@@ -135,16 +147,17 @@ def resubmission_properties(properties: Properties, tag: str | None) -> Properti
     kept = {name: value for name, value in properties.items() if name.lower() != "ingestifnotexists"}
     if tag is None:
         return kept
-    tags = kept.get("tags")
+    name = next((name for name in kept if name.lower() == "tags"), "tags")
+    tags = kept.get(name)
     others = tags if isinstance(tags, list) else [tags] if tags else []
-    return {**kept, "tags": [*others, f"ingest-by:{tag}"], "ingestIfNotExists": [tag]}
+    return {**kept, name: [*others, f"ingest-by:{tag}"], "ingestIfNotExists": [tag]}
 
 
-def deduplication_tag(message: RetryMessage, blob: RetryBlob) -> str:
-    """A tag for the blob within all attempts of its root operation: by its URL, which every attempt has."""
+def deduplication_tag(message: RetryMessage, source: BlobSource, blob: RetryBlob) -> str:
+    """A tag for the blob within all attempts of its root operation: each submits it under the same ``sourceId``."""
     operation = message.operation
     root = Operation(operation.cluster, operation.database, operation.table, message.root_operation_id)
-    return f"{root.key}-{blob_key(None, blob.url)}"
+    return f"{root.key}-{blob_key(source.source_id, blob.url)}"
 
 
 type _Items = dict[str, RetryBlob]
@@ -176,24 +189,26 @@ class Resubmitter:
         self._limits: dict[str, tuple[IngestionLimits, datetime]] = {}
 
     def handle(self, message: RetryMessage) -> None:
-        """See a message's blobs to where they can be brought now."""
-        operation = message.operation
-        stored = self._results.blobs(operation)
-        reports = [BlobReport(status="", source_id=blob.source_id, url=blob.url) for blob in message.blobs]
-        items = {key: blob for (key, _), blob in zip(keyed(stored, reports), message.blobs, strict=True)}
+        """See a message's blobs to where they can be brought now; what is left is put back, once, at the end."""
+        now = self._ambient.now()
+        message = replace(message, enqueued_at=min(message.enqueued_at, now))
+        stored = self._results.blobs(message.operation)
+        items = _items(message, stored)
         self._complete(message, items, stored)
         waiting = {key: blob for key, blob in items.items() if key not in stored or stored[key].retry_state in _OPEN}
         if not waiting:
-            event("retry.nothing_left", "its blobs are seen to already", about=operation)
+            event("retry.nothing_left", "its blobs are seen to already", about=message.operation)
             return
         try:
-            report = self._report(message)
+            report = self._adx.status(message.operation, details=True)
+        except OperationNotFound:
+            report = StatusReport()
         except KustoError as error:
-            self._put_back(message, waiting, error)
+            self._put_back_or_end(message, waiting, error)
             return
         rows = self._learn(message, waiting, report)
         if any(row.retry_state is RetryState.RECOVERED for key, row in rows.items() if key in waiting):
-            self._settler.correct(operation)
+            self._settler.correct(message.operation)
         self._act(message, waiting, rows, report)
 
     def _complete(self, message: RetryMessage, items: _Items, stored: Mapping[str, BlobRow]) -> None:
@@ -208,93 +223,121 @@ class Resubmitter:
         if any(row.retry_state is RetryState.RECOVERED for key in items if (row := stored.get(key))):
             self._settler.correct(message.operation)
 
-    def _report(self, message: RetryMessage) -> StatusReport | None:
-        """What ADX says now; None if it has not known the operation for the grace any more.
-
-        Raises:
-            KustoError: it says nothing of use yet.
-        """
-        try:
-            return self._adx.status(message.operation, details=True)
-        except OperationNotFound:
-            if self._ambient.now() - message.enqueued_at < self._rules.polling.not_found_grace:
-                raise
-            return None
-
-    def _learn(self, message: RetryMessage, items: _Items, report: StatusReport | None) -> dict[str, BlobRow]:
+    def _learn(self, message: RetryMessage, items: _Items, report: StatusReport) -> dict[str, BlobRow]:
         """Write down what ADX says of the message's blobs. That the message is here shows that it was enqueued."""
-        blobs = (report.blobs if report else None) or ()
+        blobs = report.blobs or ()
 
         def merged(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
             held = {key: _held(stored.get(key), key, blob, message) for key, blob in items.items()}
             news = [each for (key, _), each in zip(keyed(stored, blobs), blobs, strict=True) if key in items]
             attempt, most = message.attempt, self._rules.retrying.max_attempts
-            new = held | {row.key: row for row in merge(held, news, attempt=attempt, most=most)}
+            merged_rows = merge(held, news, attempt=attempt, most=most, is_fresh=True)
+            new = held | {row.key: row for row in merged_rows}
             return [row for key, row in new.items() if row != stored.get(key)]
 
         return self._results.revise(message.operation, merged)
 
-    def _act(
-        self, message: RetryMessage, items: _Items, rows: Mapping[str, BlobRow], report: StatusReport | None
-    ) -> None:
-        current = None if report is None else dict(keyed(rows, report.blobs or ()))
-        around = Circumstances(self._ambient.now(), current, self._rules)
+    def _act(self, message: RetryMessage, items: _Items, rows: Mapping[str, BlobRow], report: StatusReport) -> None:
+        tally = report.tally
+        around = Circumstances(
+            now=self._ambient.now(),
+            shown=dict(keyed(rows, report.blobs or ())),
+            is_running=tally.in_progress + tally.other > 0,
+            rules=self._rules,
+        )
         decisions = {key: decide(rows[key], blob, message, around) for key, blob in items.items()}
         by_action: dict[Action, _Items] = defaultdict(dict)
         for key, decision in decisions.items():
             by_action[decision.action][key] = items[key]
-        for key in by_action[Action.EXHAUST]:
-            self._end(message, [key], RetryState.ATTEMPTS_EXHAUSTED, None)
+        self._end(message, by_action[Action.EXHAUST], RetryState.ATTEMPTS_EXHAUSTED)
         for key in by_action[Action.REFUSE]:
             self._end(message, [key], RetryState.NOT_RESUBMITTABLE, decisions[key].reason)
-        if by_action[Action.WAIT]:
-            self._put_back(message, by_action[Action.WAIT], "the service or another delivery is at work on them")
-        self._submit_all(message, by_action[Action.SUBMIT])
+        left, error = self._submit_all(message, by_action[Action.SUBMIT])
+        if error is not None:
+            self._put_back_or_end(message, left, error)
+        waiting = by_action[Action.WAIT] | (left if error is None else {})
+        if waiting:
+            known = replace(message, missing_since=None)
+            self._put_back(known, waiting, "the service or another delivery is at work on them")
+        if by_action[Action.MISSING]:
+            since = replace(message, missing_since=message.missing_since or around.now)
+            self._put_back(since, by_action[Action.MISSING], "ADX says nothing of them")
 
-    def _submit_all(self, message: RetryMessage, items: _Items) -> None:
+    def _submit_all(self, message: RetryMessage, items: _Items) -> tuple[_Items, Exception | None]:
+        """Submit in requests of as many blobs as the cluster takes.
+
+        Returns:
+            What is left to be put back, and the error that it is left for, if it is for one.
+        """
+        left: _Items = {}
         if not items:
-            return
+            return left, None
         most = 1 if self._rules.retrying.deduplicate else self._most_blobs(message.operation.cluster)
         groups = [dict(group) for group in batched(items.items(), most, strict=False)]
+        began = self._ambient.now()
         for place, group in enumerate(groups):
+            if self._ambient.now() - began >= _BUDGET:
+                left |= _joined(groups[place:])
+                break
             try:
-                self._submit(message, self._claimed(message, group))
+                left |= self._submit_group(message, group)
             except (KustoError, AccessFailed) as error:
-                left = {key: blob for each in groups[place:] for key, blob in each.items()}
-                self._release(message, group)
-                self._put_back(message, left, error)
-                return
+                return left | _joined(groups[place:]), error
+        return left, None
 
-    def _claimed(self, message: RetryMessage, items: _Items) -> _Items:
-        """The blobs of a group that this delivery may submit; those that another has got are put back."""
-        claimant, now = self._ambient.new_id(), self._ambient.now()
+    def _submit_group(self, message: RetryMessage, group: _Items) -> _Items:
+        """Claim the blobs of a group and submit them in one request; those that another delivery has got are left.
+
+        Raises:
+            KustoError: ADX did not accept them, or that can't be told.
+            AccessFailed: the credentials for reading can't be had now.
+        """
+        # Before the claim: this may take its time.
+        sources = self._sources(message, group)
+        claimant = self._ambient.new_id()
+        claimed_at = self._ambient.now()
+        mine = self._claim(message, sources, claimant, claimed_at)
+        claimed = {key: blob for key, blob in group.items() if key in mine}
+        left = {key: blob for key, blob in group.items() if key in sources and key not in mine}
+        try:
+            if claimed and self._ambient.now() - claimed_at >= CLAIM / 2:
+                raise Unavailable("storage took so long that the claim is about to end")
+            self._submit(message, claimed, {key: sources[key] for key in claimed})
+        except KustoError:
+            self._release(message, claimant)
+            raise
+        return left
+
+    def _claim(
+        self, message: RetryMessage, sources: Mapping[str, BlobSource], claimant: str, now: datetime
+    ) -> frozenset[str]:
+        """Claim what is to be submitted. Returns the keys of the blobs that this delivery has got."""
+        if not sources:
+            return frozenset()
 
         def claims(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
             return [
                 replace(row, claimed_by=claimant, claimed_until=now + CLAIM)
-                for key in items
-                if (row := stored[key]).retry_state in _OPEN
-                and (row.claimed_until is None or row.claimed_until <= now or row.claimed_by == claimant)
+                for key in sources
+                if (row := stored[key]).retry_state in _OPEN and (row.claimed_until is None or row.claimed_until <= now)
             ]
 
         rows = self._results.revise(message.operation, claims)
-        others = {key: blob for key, blob in items.items() if rows[key].claimed_by != claimant}
-        if others:
-            self._put_back(message, others, "another delivery has claimed them")
-        return {key: blob for key, blob in items.items() if key not in others}
+        return frozenset(key for key in sources if rows[key].claimed_by == claimant)
 
-    def _submit(self, message: RetryMessage, items: _Items) -> None:
+    def _submit(self, message: RetryMessage, items: _Items, sources: Mapping[str, BlobSource]) -> None:
         """Submit claimed blobs in one request, write that down at once, and register the new operation."""
-        sources = self._sources(message, items)
-        ready = {key: items[key] for key in sources}
-        if not ready:
+        if not items:
             return
-        tag = deduplication_tag(message, next(iter(ready.values()))) if self._rules.retrying.deduplicate else None
+        tag = None
+        if self._rules.retrying.deduplicate:
+            key = next(iter(items))
+            tag = deduplication_tag(message, sources[key], items[key])
         properties = resubmission_properties(message.properties or {}, tag)
         try:
             operation_id = self._adx.submit(message.operation, list(sources.values()), properties)
         except RequestRejected as error:
-            self._end(message, ready, RetryState.NOT_RESUBMITTABLE, str(error))
+            self._rejected(message, items, sources, error)
             return
         except KustoError as error:
             if error.maybe_accepted:
@@ -304,28 +347,32 @@ class Resubmitter:
                     "RETRY_DEDUPLICATE=true makes that safe",
                     level=logging.WARNING,
                     about=message.operation,
-                    blobs=len(ready),
+                    blobs=len(items),
                 )
             raise
-        self._end(message, ready, RetryState.RESUBMITTED, None, operation_id)
-        if operation_id is None:
-            event(
-                "resubmission.untracked",
-                "ADX accepted the blobs and gave no operation ID to watch",
-                level=logging.ERROR,
-                about=message.operation,
-                blobs=len(ready),
-            )
-            return
+        # Before it is written down: should that fail, the ID is to be found here.
         event(
-            "blobs.resubmitted",
-            "submitted again",
+            "blobs.resubmitted" if operation_id else "resubmission.untracked",
+            "submitted again" if operation_id else "ADX accepted the blobs and gave no operation ID to watch",
+            level=logging.INFO if operation_id else logging.ERROR,
             about=message.operation,
-            blobs=len(ready),
+            blobs=len(items),
             attempt=message.attempt + 1,
             new_operation_id=operation_id,
         )
-        self._register(message, ready, operation_id)
+        self._end(message, items, RetryState.RESUBMITTED, operation_id=operation_id)
+        if operation_id is not None:
+            self._register(message, items, operation_id)
+
+    def _rejected(
+        self, message: RetryMessage, items: _Items, sources: Mapping[str, BlobSource], error: RequestRejected
+    ) -> None:
+        """Find out which blob ADX rejects: one that it does not like must not take the others with it."""
+        if len(items) == 1:
+            self._end(message, items, RetryState.NOT_RESUBMITTABLE, str(error))
+            return
+        for key, blob in items.items():
+            self._submit(message, {key: blob}, {key: sources[key]})
 
     def _sources(self, message: RetryMessage, items: _Items) -> dict[str, BlobSource]:
         """The blobs as ADX is to read them; one whose URL leads nowhere is refused.
@@ -368,11 +415,13 @@ class Resubmitter:
         message: RetryMessage,
         keys: Iterable[str],
         state: RetryState,
-        reason: str | None,
+        reason: str | None = None,
         operation_id: str | None = None,
     ) -> None:
         """Write down how the retry of some blobs ended. A mark that ADX has them is never taken back."""
         wanted = frozenset(keys)
+        if not wanted:
+            return
 
         def ended(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
             return [
@@ -391,7 +440,7 @@ class Resubmitter:
         rows = self._results.revise(message.operation, ended)
         if state is RetryState.RESUBMITTED:
             return
-        for key in wanted:
+        for key in sorted(wanted):
             event(
                 "blob.attempts_exhausted" if state is RetryState.ATTEMPTS_EXHAUSTED else "blob.not_resubmittable",
                 reason or "every attempt failed",
@@ -403,17 +452,25 @@ class Resubmitter:
                 attempt=message.attempt,
             )
 
-    def _release(self, message: RetryMessage, items: _Items) -> None:
-        """Give claims up: nothing was accepted, or that can't be told."""
+    def _release(self, message: RetryMessage, claimant: str) -> None:
+        """Give this delivery's claims up: nothing was accepted, or that can't be told."""
 
         def released(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
             return [
                 replace(row, claimed_by=None, claimed_until=None)
-                for key in items
-                if (row := stored[key]).retry_state in _OPEN and row.claimed_by is not None
+                for row in stored.values()
+                if row.claimed_by == claimant
             ]
 
         self._results.revise(message.operation, released)
+
+    def _put_back_or_end(self, message: RetryMessage, items: _Items, error: Exception) -> None:
+        """Put blobs back that an error keeps from being resubmitted, unless it has done so for too long."""
+        waited = self._ambient.now() - message.enqueued_at
+        if waited < self._rules.polling.tracking_timeout:
+            self._put_back(message, items, error)
+            return
+        self._end(message, items, RetryState.NOT_RESUBMITTABLE, f"it was tried for {waited}: {error}")
 
     def _put_back(self, message: RetryMessage, items: _Items, why: Exception | str) -> None:
         delay = put_back_delay(
@@ -446,6 +503,17 @@ class Resubmitter:
                 return MOST_BLOBS
             known = self._limits[cluster] = limits, now + timedelta(hours=1)
         return known[0].max_blobs_per_request
+
+
+def _items(message: RetryMessage, stored: Mapping[str, BlobRow]) -> _Items:
+    """The message's blobs by the keys of their rows: the one that the message gives, else by what it says of them."""
+    reports = [BlobReport(status="", source_id=blob.source_id, url=blob.url) for blob in message.blobs]
+    found = zip(keyed(stored, reports), message.blobs, strict=True)
+    return {blob.key if blob.key in stored and blob.key else key: blob for (key, _), blob in found}
+
+
+def _joined(groups: Iterable[_Items]) -> _Items:
+    return {key: blob for group in groups for key, blob in group.items()}
 
 
 def _held(row: BlobRow | None, key: str, blob: RetryBlob, message: RetryMessage) -> BlobRow:

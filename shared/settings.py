@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from shared.endpoints import is_loopback, parse_origin
 from shared.errors import EndpointNotAllowed
-from shared.model import bare_url
+from shared.ncrontab import is_ncrontab
+from shared.redaction import redact
 
 STORAGE_CONNECTION = "IngestionStorage"
 
@@ -26,7 +27,6 @@ _DEVELOPMENT_STORAGE = (
 )
 # Storage takes 63 characters; "-poison" takes 7 of them.
 _QUEUE_NAME = re.compile(r"(?=.{3,56}$)[a-z0-9]+(-[a-z0-9]+)*")
-_NCRONTAB = re.compile(r"[0-9*/,A-Za-z-]+( +[0-9*/,A-Za-z-]+){5}")
 # Queue Storage keeps a message invisible for seven days at most.
 _LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 1
 
@@ -153,8 +153,12 @@ def _storage(read: "_Reader") -> StorageAccess:
     if connection_string.rstrip("; ").lower() == "usedevelopmentstorage=true":
         return StorageAccess(connection_string=_DEVELOPMENT_STORAGE)
     if connection_string:
-        if not re.search(r"AccountName=|(Queue|Table)Endpoint=", connection_string, re.IGNORECASE):
-            read.problem(STORAGE_CONNECTION, "a value that is no connection string (not shown)", "AccountName=…;…")
+        if not _is_connection_string(connection_string):
+            read.problem(
+                STORAGE_CONNECTION,
+                "a value that is no connection string (not shown)",
+                "AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net as the portal shows it",
+            )
         return StorageAccess(connection_string=connection_string)
     queue_uri, table_uri = (read.text(f"{STORAGE_CONNECTION}__{part}ServiceUri") for part in ("queue", "table"))
     if not queue_uri or not table_uri:
@@ -167,16 +171,28 @@ def _storage(read: "_Reader") -> StorageAccess:
     for name, uri in (("queue", queue_uri), ("table", table_uri)):
         if uri and not re.fullmatch(r"https://[^\s/?#@]+/?", uri):
             read.problem(
-                f"{STORAGE_CONNECTION}__{name}ServiceUri", bare_url(uri), f"https://ACCOUNT.{name}.core.windows.net"
+                f"{STORAGE_CONNECTION}__{name}ServiceUri", redact(repr(uri)), f"https://ACCOUNT.{name}.core.windows.net"
             )
     client_id = read.text(f"{STORAGE_CONNECTION}__clientId") or read.text("AZURE_CLIENT_ID")
     return StorageAccess(queue_uri=queue_uri, table_uri=table_uri, client_id=client_id)
 
 
+def _is_connection_string(text: str) -> bool:
+    """Whether the storage SDKs can do something with it: a way to sign, and a place for queues and tables."""
+    parts = [part.partition("=") for part in text.strip("; ").split(";")]
+    fields = {name.strip().lower(): value.strip() for name, _, value in parts}
+    by_key = fields.get("accountname") and fields.get("accountkey")
+    has_endpoints = fields.get("queueendpoint") and fields.get("tableendpoint")
+    by_signature = fields.get("sharedaccesssignature") and (has_endpoints or fields.get("accountname"))
+    return all(equals for _, equals, _ in parts) and bool(by_key or by_signature)
+
+
 def _polling(read: "_Reader") -> Polling:
     schedule = read.text("POLL_SCHEDULE") or "*/15 * * * * *"
-    if not _NCRONTAB.fullmatch(schedule.strip()):
-        read.problem("POLL_SCHEDULE", repr(schedule), "an NCRONTAB expression of six fields, such as */15 * * * * *")
+    if not is_ncrontab(schedule):
+        read.problem(
+            "POLL_SCHEDULE", redact(repr(schedule)), "an NCRONTAB expression of six fields, such as */15 * * * * *"
+        )
     return Polling(
         schedule=schedule.strip(),
         first_delay=read.seconds("POLL_FIRST_DELAY_SECONDS", 15, 0, 86400),
@@ -211,7 +227,10 @@ def _contradictions(settings: Settings) -> list[str]:
     endpoints = (settings.ingest_uri, *sorted(settings.allowed_ingest_uris))
     remote = [uri for uri in endpoints if uri and not is_loopback(uri)]
     rules = [
-        (len(set(queues)) < len(queues), "OPERATIONS_QUEUE, RETRY_QUEUE, POLL_QUEUE: expected three different names"),
+        (
+            len({name for queue in queues for name in (queue, f"{queue}-poison")}) < 2 * len(queues),
+            "OPERATIONS_QUEUE, RETRY_QUEUE, POLL_QUEUE: expected three different names, none another's with -poison",
+        ),
         (
             polling.min_interval > polling.max_interval,
             "POLL_MIN_INTERVAL_SECONDS: expected at most POLL_MAX_INTERVAL_SECONDS",
@@ -252,7 +271,7 @@ class _Reader:
         try:
             return parse(text)
         except ValueError:
-            self.problem(name, repr(text), expected)
+            self.problem(name, redact(repr(text)), expected)
             return default
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:
@@ -304,5 +323,5 @@ class _Reader:
         try:
             return parse_origin(text)
         except EndpointNotAllowed as error:
-            self.problem(name, repr(bare_url(text)), f"https://ingest-CLUSTER.REGION.kusto.windows.net ({error})")
+            self.problem(name, redact(repr(text)), f"https://ingest-CLUSTER.REGION.kusto.windows.net ({error})")
             return ""

@@ -84,10 +84,9 @@ class Settler:
             before.operation, lambda rows: merge(rows, blobs, attempt=before.attempt, most=most), stored
         )
         _log_failures(before, stored, rows)
-        pending = [row for row in rows.values() if row.retry_state is RetryState.PENDING]
-        if pending:
+        if any(row.retry_state is RetryState.PENDING for row in rows.values()):
             urls = {key: blob.url for (key, _), blob in zip(keyed(rows, blobs), blobs, strict=True)}
-            rows = self._reenqueue(before, message or self._message(before), pending, urls)
+            rows |= self._reenqueue(before, message or self._message(before), rows, urls)
         return list(rows.values())
 
     def show_progress(self, last: Outstanding, rows: Sequence[BlobRow]) -> None:
@@ -119,6 +118,9 @@ class Settler:
             # Registering was cut short before this row; its message will come again and find the operation settled.
             self._results.add_operation(last)
             self._results.revise_operation(last.pointer, decide)
+        if any(row.retry_state is not RetryState.NONE for row in rows):
+            # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
+            self.correct(before.operation)
         self._outstanding.remove(before)
         event(
             "operation.settled",
@@ -134,6 +136,24 @@ class Settler:
             seconds=round((now - before.registered_at).total_seconds()),
             error=summary.last_error if state else None,
         )
+
+    def give_up(self, before: Outstanding, error: str) -> None:
+        """End an operation that could not be settled for too long, with what is stored of it; nothing is sent.
+
+        Args:
+            before: The operation as it stands in ``OutstandingOperations``.
+            error: What stood in the way.
+        """
+        reason = f"it could not be put on the retry queue: {error}"
+        rows = self._results.revise(
+            before.operation,
+            lambda stored: [
+                replace(row, retry_state=RetryState.NOT_RESUBMITTABLE, retry_reason=reason)
+                for row in stored.values()
+                if row.retry_state is RetryState.PENDING
+            ],
+        )
+        self.finish(before, replace(before, last_error=error), list(rows.values()), OperationState.TIMED_OUT)
 
     def correct(self, operation: Operation) -> None:
         """Make the row of a settled operation agree with its blobs again, some of which have recovered."""
@@ -161,43 +181,47 @@ class Settler:
         self,
         before: Outstanding,
         message: OperationMessage,
-        pending: Sequence[BlobRow],
+        rows: Mapping[str, BlobRow],
         urls: Mapping[str, str | None],
-    ) -> dict[str, BlobRow]:
-        """Send the retry messages, and mark what each of them carries as soon as it is sent."""
-        blobs = [_retry_blob(row.report, urls.get(row.key), message.blobs) for row in pending]
+    ) -> Mapping[str, BlobRow]:
+        """Send the retry messages for what is Pending, and mark it, a request's worth of blobs at a time."""
+        pending = [row for row in rows.values() if row.retry_state is RetryState.PENDING]
         whole = RetryMessage(
             operation=before.operation,
             root_operation_id=before.root_operation_id,
             attempt=before.attempt,
             enqueued_at=self._ambient.now(),
-            blobs=tuple(blobs),
+            blobs=tuple(_retry_blob(row, urls.get(row.key), message.blobs) for row in pending),
             properties=message.properties,
             correlation_id=message.correlation_id,
             extra=message.extra,
         )
         alone = self._retrying.deduplicate and self._retrying.mode is RetryMode.RESUBMIT
-        waiting = iter(pending)
-        rows: dict[str, BlobRow] = {}
+        waiting, sent = iter(pending), set[str]()
         for part in split_retry(whole, most_blobs=1 if alone else MOST_BLOBS):
-            carried = frozenset(row.key for row in islice(waiting, len(part.blobs)))
-            delay = retry_delay(
-                before.attempt,
-                base=self._retrying.base_delay,
-                most=self._retrying.max_delay,
-                random=self._ambient.random,
-            )
-            self._retries.send(write_retry(part), delay)
-            rows = self._results.revise(before.operation, partial(_enqueued, carried))
-            event(
-                "blobs.retry_enqueued",
-                "Transient failures are tried again",
-                about=before.operation,
-                blobs=len(carried),
-                attempt=before.attempt,
-                delay_seconds=round(delay.total_seconds()),
-            )
-        return rows
+            self._send(before, part)
+            sent |= {row.key for row in islice(waiting, len(part.blobs))}
+            if len(sent) >= MOST_BLOBS:
+                rows = self._results.revise(before.operation, partial(_enqueued, frozenset(sent)), rows)
+                sent.clear()
+        return self._results.revise(before.operation, partial(_enqueued, frozenset(sent)), rows)
+
+    def _send(self, before: Outstanding, part: RetryMessage) -> None:
+        delay = retry_delay(
+            before.attempt,
+            base=self._retrying.base_delay,
+            most=self._retrying.max_delay,
+            random=self._ambient.random,
+        )
+        self._retries.send(write_retry(part), delay)
+        event(
+            "blobs.retry_enqueued",
+            "Transient failures are tried again",
+            about=before.operation,
+            blobs=len(part.blobs),
+            attempt=before.attempt,
+            delay_seconds=round(delay.total_seconds()),
+        )
 
 
 def _enqueued(carried: frozenset[str], rows: Mapping[str, BlobRow]) -> list[BlobRow]:
@@ -222,7 +246,8 @@ def _with_url(report: BlobReport, named: Sequence[NamedBlob]) -> BlobReport:
     return replace(report, url=blob.url) if blob else report
 
 
-def _retry_blob(report: BlobReport, url: str | None, named: Sequence[NamedBlob]) -> RetryBlob:
+def _retry_blob(row: BlobRow, url: str | None, named: Sequence[NamedBlob]) -> RetryBlob:
+    report = row.report
     blob = find_named(report, named) or NamedBlob()
     brought = blob.url if blob.url_brought else None
     return RetryBlob(
@@ -233,6 +258,7 @@ def _retry_blob(report: BlobReport, url: str | None, named: Sequence[NamedBlob])
         failure_status=report.failure_status,
         details=report.details,
         url_brought=brought is not None,
+        key=row.key,
         extra=blob.extra,
     )
 

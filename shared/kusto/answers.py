@@ -11,13 +11,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.model import BlobReport, BlobStatus, Counts, FailureStatus, StatusReport
+from shared.model import MOST_COUNT, BlobReport, BlobStatus, Counts, FailureStatus, StatusReport
 from shared.redaction import redact
 
 _EARLIEST = datetime(1601, 1, 1, tzinfo=UTC)
 """What Table Storage takes; .NET writes a time that is not set as year 1."""
-
-_MOST_COUNT = 2**31 - 1
 
 type _Fields = Mapping[str, Any]
 
@@ -99,7 +97,7 @@ def _counts(value: object) -> Counts | None:
         elif name != "queued" and (isinstance(each, bool) or not isinstance(each, int | float)):
             continue
         else:
-            other += _count(each)
+            other = min(other + _count(each), MOST_COUNT)
     return Counts(known["succeeded"], known["failed"], known["inprogress"], known["canceled"], other)
 
 
@@ -107,7 +105,7 @@ def _count(value: object) -> int:
     if value is None:
         return 0
     is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not isinstance(value, int | float) or not is_whole or not 0 <= value <= _MOST_COUNT:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_whole or not 0 <= value <= MOST_COUNT:
         raise NoStatus("a count is no whole number")
     return int(value)
 

@@ -1,7 +1,7 @@
 """The three calls of ADX's ingestion REST API, over one pool of connections.
 
-No redirect is followed, no cookie kept, no netrc's credentials mixed in, and an answer has a limit of size and of time
-for the whole of it, so that no server can hold an invocation. See
+No redirect is followed, no cookie kept, no netrc's credentials mixed in, and the body of an answer has a limit of size
+and of time for the whole of it. (A server that trickles its headers is bounded by its caller's patience alone.) See
 https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued-ingest-status-http.
 """
 
@@ -21,7 +21,16 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
 from shared.ambient import Ambient
-from shared.errors import AccessRefused, OperationNotFound, RequestRejected, Throttled, Unavailable
+from shared.endpoints import Endpoints
+from shared.errors import (
+    AccessRefused,
+    EndpointNotAllowed,
+    OperationNotFound,
+    RequestRejected,
+    RoleMissing,
+    Throttled,
+    Unavailable,
+)
 from shared.kusto.answers import NoStatus, read_error, read_most_blobs, read_operation_id, read_status
 from shared.kusto.tokens import Tokens
 from shared.model import BlobSource, IngestionLimits, Json, Operation, Properties, StatusReport
@@ -63,12 +72,14 @@ class KustoClient:
     def __init__(
         self,
         tokens: Tokens,
+        endpoints: Endpoints,
         *,
         concurrency: int,
         ambient: Ambient,
         timeouts: Timeouts | None = None,
     ) -> None:
         self._tokens = tokens
+        self._endpoints = endpoints
         self._ambient = ambient
         self._timeouts = timeouts or Timeouts()
         self._session = requests.Session()
@@ -115,7 +126,8 @@ class KustoClient:
             _check(answer, database=parent.database, table=parent.table)
             return _read(answer, read_operation_id)
         except Unavailable as error:
-            error.maybe_accepted = True
+            # A 4xx says that it was not; any other answer without an ID leaves it open.
+            error.maybe_accepted = not 400 <= answer.status < 500  # noqa: PLR2004, HTTP
             raise
 
     def limits(self, cluster: str) -> IngestionLimits:
@@ -139,7 +151,13 @@ class KustoClient:
             return self._authorized("GET", cluster, path, params=query)
 
     def _authorized(self, method: str, cluster: str, path: str, **content: Any) -> Answer:  # noqa: ANN401, of requests
-        """Send with a token, and once more with a fresh one after a 401."""
+        """Send with a token, and once more with a fresh one after a 401.
+
+        Raises:
+            EndpointNotAllowed: the settings don't name the cluster, or not any more.
+        """
+        if not self._endpoints.allow(cluster):
+            raise EndpointNotAllowed(f"{cluster} is neither KUSTO_INGEST_URI nor in KUSTO_ALLOWED_INGEST_URIS")
         token = self._tokens.token(cluster)
         answer = self._send(method, cluster + path, token, content)
         if answer.status == requests.codes.unauthorized:
@@ -168,6 +186,8 @@ class KustoClient:
                     retry_after=_retry_after(response.headers.get("Retry-After"), self._ambient.now()),
                     activity_id=f"request {request_id}, activity {response.headers.get('x-ms-activity-id', 'none')}",
                 )
+        except requests.exceptions.InvalidJSONError:
+            raise RequestRejected("the request can't be written as JSON; nothing was sent") from None
         except (requests.RequestException, HTTPError, OSError) as error:
             raise Unavailable(
                 f"no answer: {_kind(error)} (request {request_id})",
@@ -238,9 +258,10 @@ def _check(answer: Answer, *, database: str = "<database>", table: str = "<table
     status, said = answer.status, _described(answer)
     if 200 <= status < 300:  # noqa: PLR2004, HTTP
         return
-    if status in {requests.codes.unauthorized, requests.codes.forbidden}:
-        what = "refuses the app's token" if status == requests.codes.unauthorized else "refuses the app's identity"
-        raise AccessRefused(f"ADX {what} ({said}). {_ROLES.format(database=database, table=table)}")
+    if status == requests.codes.unauthorized:
+        raise AccessRefused(f"ADX refuses the app's token ({said}). {_ROLES.format(database=database, table=table)}")
+    if status == requests.codes.forbidden:
+        raise RoleMissing(f"ADX refuses the app's identity ({said}). {_ROLES.format(database=database, table=table)}")
     if status == requests.codes.too_many_requests:
         raise Throttled(f"ADX asks for fewer requests ({said})", retry_after=answer.retry_after)
     is_lasting = read_error(answer.body)[1] is not False

@@ -3,13 +3,16 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Protocol
 
 from azure.core.credentials import AccessToken, TokenCredential
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from shared.errors import AccessRefused
+from shared.errors import AccessRefused, Unavailable
 from shared.redaction import redact
+
+_FAILURE_PAUSE = timedelta(seconds=10)
 
 _SPARE_SECONDS = 300
 """A token is not used in the last minutes of its life: a request may be on its way for a while."""
@@ -23,6 +26,7 @@ class Tokens(Protocol):
 
         Raises:
             AccessRefused: there is none to be had.
+            Unavailable: there is none to be had now.
         """
 
     def discard(self, cluster: str, token: str) -> None:
@@ -51,6 +55,7 @@ class IdentityTokens:
         self._make_credential = make_credential
         self._credential: TokenCredential | None = None
         self._tokens: dict[str, AccessToken] = {}
+        self._failures: dict[str, tuple[AccessRefused | Unavailable, float]] = {}
         self._lock = threading.Lock()
 
     def token(self, cluster: str) -> str:
@@ -58,8 +63,12 @@ class IdentityTokens:
 
         Raises:
             AccessRefused: the identity can't get one.
+            Unavailable: nobody gives one now.
         """
         with self._lock:
+            failure = self._failures.get(cluster)
+            if failure is not None and time.monotonic() < failure[1]:
+                raise failure[0]
             known = self._tokens.get(cluster)
             if known is None or known.expires_on - time.time() < _SPARE_SECONDS:
                 known = self._tokens[cluster] = self._new(cluster)
@@ -78,9 +87,19 @@ class IdentityTokens:
             self._credential = self._make_credential()
         try:
             return self._credential.get_token(f"{cluster}/.default")
-        except ClientAuthenticationError as error:
-            reason = redact(str(error.message or error).strip().partition("\n")[0])
-            raise AccessRefused(
+        except AzureError as error:
+            raise self._remembered(cluster, error) from None
+
+    def _remembered(self, cluster: str, error: AzureError) -> AccessRefused | Unavailable:
+        """The failure to be told, and told again for a while instead of asking: each try may take many seconds."""
+        reason = redact(str(error.message or error).strip().partition("\n")[0])
+        failure: AccessRefused | Unavailable
+        if isinstance(error, ClientAuthenticationError):
+            failure = AccessRefused(
                 f"no token for {cluster} could be had: {reason}. In Azure, check the app's managed identity and "
                 "AZURE_CLIENT_ID; on a developer's machine, sign in with 'az login'"
-            ) from None
+            )
+        else:
+            failure = Unavailable(f"no token for {cluster} could be had: {reason}", retry_after=_FAILURE_PAUSE)
+        self._failures[cluster] = failure, time.monotonic() + _FAILURE_PAUSE.total_seconds()
+        return failure

@@ -6,6 +6,7 @@ transaction, so an operation has exactly one due row while it is outstanding. A 
 touches nothing that isn't due (docs/decisions/outstanding-layout.md).
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from shared.records import Outstanding
 from shared.store.tables import (
     GROUP,
     Conflict,
+    NotStorable,
     Row,
     Table,
     Write,
@@ -27,6 +29,7 @@ from shared.store.tables import (
     moment,
     required_moment,
 )
+from shared.telemetry import event
 
 MOST_MOVES = GROUP // 2
 """Operations in one transaction: each takes a deletion and an insertion."""
@@ -84,7 +87,7 @@ class OutstandingOperations:
         if row is None:
             return None
         text = "".join(str(row[f"Message{index}"]) for index in range(int(row["Chunks"])))
-        return read_operation(text.encode(), self._defaults)
+        return read_operation(text.encode(), self._defaults, is_ours=True)
 
     def due(self, now: datetime, most: int) -> list[Outstanding]:
         """The operations due at ``now`` that are not handed out, the longest overdue first, ``most`` at the most."""
@@ -108,6 +111,7 @@ class OutstandingOperations:
     def _dispatch_shard(
         self, shard: str, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]
     ) -> int:
+        since = _lease_begin(self._table.get(shard, keys.DISPATCHED_ROW), now)
         rows = (str(row["RowKey"]) for row in self._due_rows(shard, now, select=["RowKey"]))
         sent, last = 0, ""
         for group in batched(rows, BATCH, strict=False):
@@ -117,7 +121,8 @@ class OutstandingOperations:
             sent, last = sent + len(group), group[-1]
         if last:
             # After the sending: a crash between the two sends a batch twice, and loses none.
-            self._table.upsert({"PartitionKey": shard, "RowKey": keys.DISPATCHED_ROW, "Last": last, "At": now})
+            note = {"PartitionKey": shard, "RowKey": keys.DISPATCHED_ROW}
+            self._table.upsert({**note, "Last": last, "Since": since or now})
         return sent
 
     def _due_rows(self, shard: str, now: datetime, select: Sequence[str] = ()) -> Iterator[Row]:
@@ -127,15 +132,14 @@ class OutstandingOperations:
         """
         _, beyond = keys.due_range(now)
         condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
-        columns = [*select, "Last", "At"] if select else None
+        columns = [*select, "Last", "Since"] if select else None
         rows = self._table.query(
             condition, {"shard": shard, "first": keys.DISPATCHED_ROW, "beyond": beyond}, select=columns
         )
         handed_out = ""
         for row in rows:
             if row["RowKey"] == keys.DISPATCHED_ROW:
-                is_fresh = now - required_moment(row, "At") < DISPATCH_LEASE
-                handed_out = str(row["Last"]) if is_fresh else ""
+                handed_out = str(row["Last"]) if _lease_begin(row, now) else ""
             elif row["RowKey"] > handed_out:
                 yield row
 
@@ -170,6 +174,11 @@ class OutstandingOperations:
                 self._table.write(writes)
             except Conflict as conflict:
                 group = [pair for place, pair in enumerate(group) if place != conflict.index // 2]
+            except NotStorable as error:
+                if len(group) > 1:
+                    return sum(self._move_group([pair]) for pair in group)
+                event("poll.not_storable", str(error), level=logging.ERROR, about=group[0][0].operation)
+                return 0
             else:
                 break
         return len(group)
@@ -187,6 +196,15 @@ class OutstandingOperations:
         except Conflict:
             return False
         return True
+
+
+def _lease_begin(note: Row | None, now: datetime) -> datetime | None:
+    """Since when a shard's due rows are handed out in order; None if it is time to hand all of them out again.
+
+    Later dispatches don't renew it: what got behind the note, or was lost, must not wait for a quiet time.
+    """
+    since = required_moment(note, "Since") if note else None
+    return since if since and now - since < DISPATCH_LEASE else None
 
 
 def _move_writes(old: Outstanding, new: Outstanding) -> Sequence[Write]:

@@ -7,10 +7,10 @@ written first at registration, so it also tells that an operation is known, what
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from itertools import batched
+from itertools import batched, islice
 
 from shared import keys
-from shared.model import BlobReport, Counts, Operation, OperationState, RetryState
+from shared.model import MOST_COUNT, BlobReport, Counts, Operation, OperationState, RetryState
 from shared.records import BlobRow, OperationRow, Outstanding, Pointer, Summary
 from shared.store.tables import (
     GROUP,
@@ -19,6 +19,7 @@ from shared.store.tables import (
     Table,
     deletion,
     etag_of,
+    group_sizes,
     insertion,
     merger,
     moment,
@@ -176,7 +177,9 @@ class Results:
             Conflict: at the first group in which a row has changed; groups before it are written.
         """
         written: list[BlobRow] = []
-        for group in batched(rows, GROUP, strict=False):
+        left = iter(rows)
+        for size in group_sizes(_blob_entity(operation, row) for row in rows):
+            group = list(islice(left, size))
             writes = [
                 replacement(_blob_entity(operation, row), row.etag)
                 if row.etag
@@ -252,7 +255,7 @@ def _count_columns(counts: Counts) -> Row:
     return {
         "Succeeded": counts.succeeded,
         "Failed": counts.failed,
-        "InProgress": counts.in_progress + counts.other,
+        "InProgress": min(counts.in_progress + counts.other, MOST_COUNT),
         "Canceled": counts.canceled,
     }
 

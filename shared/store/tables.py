@@ -1,6 +1,8 @@
 """Access to one table: conditional writes in groups, and conflicts told apart from faults."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +18,9 @@ from shared.transport import FORBIDDEN, pooled
 GROUP = 100
 """Rows in one entity group transaction (Azurite answers 101 with a broken status line, so it is kept here)."""
 
+_MOST_BYTES = 3 * 1024 * 1024
+_ROW_OVERHEAD = 2_000
+
 LONGEST_TEXT = 32_000
 """UTF-16 code units in a string property; the service takes 32,768 of them."""
 
@@ -23,6 +28,8 @@ type Row = Mapping[str, Any]
 type Write = tuple[Any, ...]
 
 _CONFLICTS = frozenset({404, 409, 412})
+_NOT_STORABLE = frozenset({400, 413})
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
 class Conflict(Exception):
@@ -35,6 +42,10 @@ class Conflict(Exception):
     def __init__(self, index: int = 0) -> None:
         super().__init__(f"write {index} of the group met a row that had changed")
         self.index = index
+
+
+class NotStorable(Exception):
+    """A row has something that Table Storage does not take; the others of its group are not to blame."""
 
 
 class Table:
@@ -81,13 +92,18 @@ class Table:
 
         Raises:
             Conflict: a row was there already, is gone, or has changed.
+            NotStorable: a row can't be stored at all.
         """
         try:
             return [answer.get("etag", "") for answer in self._client.submit_transaction(group)]
         except TableTransactionError as error:
             if error.status_code in _CONFLICTS and getattr(error, "error_code", None) != "TableNotFound":
                 raise Conflict(error.index) from None
+            if error.status_code in _NOT_STORABLE:
+                raise NotStorable(f"Table Storage answers {error.status_code} to a row") from None
             raise
+        except (TypeError, ValueError) as error:
+            raise NotStorable(f"a row has a value that no column takes ({type(error).__name__})") from None
 
     def create(self) -> None:
         """Create the table unless it is there. Without the right to, it is taken to be the deployment's business."""
@@ -180,5 +196,21 @@ def connect(access: StorageAccess, credential: TokenCredential | None) -> TableS
 def _storable(row: Row) -> dict[str, Any]:
     """The row without empty values, its texts cut to size."""
     return {
-        name: clipped(value) if isinstance(value, str) else value for name, value in row.items() if value is not None
+        name: clipped(_UNPRINTABLE.sub("\ufffd", value)) if isinstance(value, str) else value
+        for name, value in row.items()
+        if value is not None
     }
+
+
+def group_sizes(rows: Iterable[Row]) -> Iterator[int]:
+    """How many of the rows, in order, go into each transaction: 100 at the most, and well under its 4 MiB."""
+    count = size = 0
+    for row in rows:
+        # As the SDK sends it: text beyond ASCII takes six bytes a character.
+        length = len(json.dumps(_storable(row), default=str)) + _ROW_OVERHEAD
+        if count and (count == GROUP or size + length > _MOST_BYTES):
+            yield count
+            count = size = 0
+        count, size = count + 1, size + length
+    if count:
+        yield count

@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import AccessRefused, RequestRejected, Throttled, Unavailable
 from shared.messages import RetryMessage
-from shared.model import BlobReport, BlobStatus, Counts, Operation, OperationState, RetryState
+from shared.model import BlobReport, BlobStatus, Counts, Operation, OperationState, RetryState, StatusReport
 from shared.resubmit import CLAIM
 from tests.support.parts import CLUSTER, RETRYING, Parts, blob
 
@@ -301,6 +301,124 @@ def test_a_url_that_adx_gave_is_made_readable_and_one_that_was_brought_is_left_a
     assert registered is not None
     assert [(each.url, each.url_brought) for each in registered.blobs] == [(A + SAS, True), (B, False)]
     assert states(parts, operation) == [RetryState.RESUBMITTED] * 2
+
+
+def test_a_url_that_adx_spells_otherwise_is_still_the_same_blob(parts: Parts) -> None:
+    named, reported = (
+        "https://account.blob.core.windows.net/c/a b.csv",
+        "https://account.blob.core.windows.net/c/a%20b.csv",
+    )
+    operation = parts.register("op", named + SAS)
+    parts.adx.says("op", blob(reported, "Failed", "Transient", source_id="source-0"))
+    parts.tick()
+    (message,) = parts.retries()
+    parts.adx.says("op", blob(reported, "Succeeded", source_id="source-0"))
+    parts.resubmitter.handle(message)
+    assert parts.adx.submitted == []
+    assert states(parts, operation) == [RetryState.RECOVERED]
+
+
+def test_a_claim_of_another_delivery_is_not_given_up(parts: Parts) -> None:
+    _, message = failed(parts, A, B)
+    first_only = replace(message, blobs=message.blobs[:1])
+    second_only = replace(message, blobs=message.blobs[1:])
+
+    def other_delivery_meets_a_throttled_one() -> None:
+        # The whole message again, while the first blob's submission is on its way: it gets the second one and a 429.
+        if len(parts.adx.submitted) == 1:
+            parts.adx.submissions = [Throttled("slow down"), *parts.adx.submissions]
+            parts.resubmitter.handle(message)
+
+    parts.adx.on_submit = other_delivery_meets_a_throttled_one
+    parts.resubmitter.handle(first_only)
+    for put_back in (*parts.retries(), second_only):
+        parts.resubmitter.handle(put_back)
+    sent = [source.url for sources, _ in parts.adx.submitted for source in sources]
+    assert sent.count(A) == 1
+
+
+def test_blobs_that_are_not_shown_while_something_runs_are_waited_for(parts: Parts) -> None:
+    operation, message = failed(parts, A)
+    parts.later(hours=1)
+    parts.adx.reports["op"] = StatusReport(Counts(in_progress=1), ())
+    parts.resubmitter.handle(message)
+    assert parts.adx.submitted == []
+    (put_back,) = parts.retries()
+    parts.later(hours=47)
+    parts.resubmitter.handle(put_back)
+    assert parts.adx.submitted == []
+    assert states(parts, operation) == [RetryState.NOT_RESUBMITTABLE]
+
+
+def test_a_single_404_late_in_a_messages_life_is_no_reason_to_submit(parts: Parts) -> None:
+    _, message = failed(parts, A)
+    parts.later(hours=1)
+    del parts.adx.reports["op"]
+    parts.resubmitter.handle(message)
+    assert parts.adx.submitted == []
+    (put_back,) = parts.retries()
+    parts.later(minutes=15)
+    parts.resubmitter.handle(put_back)
+    assert len(parts.adx.submitted) == 1
+
+
+def test_one_blob_that_adx_rejects_does_not_take_the_others_with_it(parts: Parts) -> None:
+    operation, message = failed(parts, A, B, C)
+    rejected = RequestRejected("ADX rejects the request (HTTP 400)")
+    parts.adx.submissions = [rejected, "again-a", rejected, "again-c"]
+    parts.resubmitter.handle(message)
+    assert states(parts, operation) == [
+        RetryState.RESUBMITTED,
+        RetryState.NOT_RESUBMITTABLE,
+        RetryState.RESUBMITTED,
+    ]
+    assert [row.retry_operation_id for row in parts.blobs(operation)] == ["again-a", None, "again-c"]
+
+
+def test_what_fails_for_too_long_is_left_to_a_person(parts: Parts) -> None:
+    operation, message = failed(parts, A)
+    parts.adx.fails("op", RequestRejected("gone"))
+    parts.later(hours=48)
+    parts.resubmitter.handle(message)
+    assert parts.retries() == []
+    (row,) = parts.blobs(operation)
+    assert (row.retry_state, "gone" in (row.retry_reason or "")) == (RetryState.NOT_RESUBMITTABLE, True)
+
+
+def test_a_submission_is_not_begun_when_the_claim_is_about_to_end(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation, message = failed(parts, A)
+    claim = parts.resubmitter._claim  # noqa: SLF001, made slow
+
+    def slow(*arguments: object) -> frozenset[str]:
+        got = claim(*arguments)  # type: ignore[arg-type]  # what it was called with
+        parts.later(minutes=3)
+        return got
+
+    with monkeypatch.context() as storage:
+        storage.setattr(parts.resubmitter, "_claim", slow)
+        parts.resubmitter.handle(message)
+    assert parts.adx.submitted == []
+    (put_back,) = parts.retries()
+    parts.resubmitter.handle(put_back)
+    assert states(parts, operation) == [RetryState.RESUBMITTED]
+
+
+def test_a_message_from_the_future_is_taken_for_one_of_now(parts: Parts) -> None:
+    operation, message = failed(parts, A)
+    parts.adx.fails("op", RequestRejected("gone"))
+    parts.resubmitter.handle(replace(message, enqueued_at=parts.now + timedelta(days=9999)))
+    (put_back,) = parts.retries()
+    assert put_back.enqueued_at == parts.now
+    assert states(parts, operation) == [RetryState.ENQUEUED]
+
+
+def test_a_retry_waits_at_least_half_its_bound(parts: Parts) -> None:
+    parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    parts.tick()
+    assert parts.delays == [timedelta(seconds=45)]
 
 
 class _Suffix:

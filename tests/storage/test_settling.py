@@ -1,16 +1,18 @@
 """Registering, polling and settling on real tables and queues, with time moved by hand."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError
 
-from shared.errors import AccessRefused, Throttled, Unavailable
-from shared.messages import read_poll_batch
-from shared.model import BlobReport, Counts, OperationState, RetryState, StatusReport
+from shared.endpoints import Endpoints
+from shared.errors import AccessRefused, EndpointNotAllowed, RoleMissing, Throttled, Unavailable
+from shared.messages import Defaults, OperationMessage, read_poll_batch
+from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
 from shared.store.outstanding import LayoutMismatch
-from tests.support.parts import POLLING, RETRYING, START, Parts, blob
+from tests.support.parts import CLUSTER, POLLING, RETRYING, START, Parts, blob
 
 A, B, C = (f"https://account.blob.core.windows.net/c/{name}.csv" for name in "abc")
 
@@ -297,6 +299,157 @@ def test_what_was_handed_out_and_lost_is_handed_out_again(parts: Parts) -> None:
     assert parts.row(operation).state is OperationState.SUCCEEDED
 
 
+def test_what_was_lost_is_handed_out_again_however_much_is_due_meanwhile(parts: Parts) -> None:
+    parts.configure(polling=replace(POLLING, inline_limit=0))
+    lost = parts.register("lost", A)
+    parts.adx.says("lost", blob(A, "Succeeded"))
+    parts.later(minutes=1)
+    parts.poller.tick()
+    parts.batch_client.clear_messages()
+    for number in range(40):
+        # More becomes due in every shard, tick after tick.
+        parts.adx.says(parts.register(f"load-{number}", B).operation_id, blob(B, "Succeeded"))
+        parts.later(seconds=15)
+        parts.poller.tick()
+        _handle_batches(parts)
+    assert parts.row(lost).state is OperationState.SUCCEEDED
+
+
+def test_what_a_batch_leaves_is_handed_out_at_once(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts.configure(polling=replace(POLLING, inline_limit=0))
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Succeeded"))
+    parts.later(minutes=1)
+    parts.poller.tick()
+    with monkeypatch.context() as slow:
+        slow.setattr(parts.poller, "_budget", timedelta())
+        _handle_batches(parts)
+    assert parts.adx.asked == []
+    _handle_batches(parts)
+    assert parts.row(operation).state is OperationState.SUCCEEDED
+
+
+def test_what_fails_every_time_ends_all_the_same(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    monkeypatch.setattr(parts.settler, "_reenqueue", _raise)
+    parts.later(hours=48)
+    for _ in range(3):
+        parts.tick()
+    row = parts.row(operation)
+    assert (row.state, row.last_error) == (OperationState.TIMED_OUT, "General_ThrottledIngestion")
+    (only,) = parts.blobs(operation)
+    assert only.retry_state is RetryState.NOT_RESUBMITTABLE
+    assert "retry queue" in (only.retry_reason or "")
+    assert not parts.is_outstanding(operation)
+
+
+def test_details_of_any_size_are_written_down(parts: Parts) -> None:
+    urls = [f"https://account.blob.core.windows.net/c/{number}.csv" for number in range(100)]
+    operation = parts.register("op", *urls)
+    parts.adx.says("op", *(replace(blob(url, "Failed", "Permanent"), details="\u00fc" * 31_000) for url in urls))
+    parts.tick()
+    assert parts.row(operation).state is OperationState.FAILED
+    assert len(parts.blobs(operation)) == 100
+
+
+def test_a_url_too_long_for_a_message_is_left_to_a_person(parts: Parts) -> None:
+    operation = parts.register("op")
+    parts.adx.says("op", blob(A + "/" + "x" * 31_000 + "?sig=" + "y" * 40_000, "Failed", "Transient"))
+    parts.tick()
+    (message,) = parts.retries()
+    parts.resubmitter.handle(message)
+    assert parts.blobs(operation)[0].retry_state is RetryState.NOT_RESUBMITTABLE
+
+
+def test_a_blob_listed_with_and_without_its_source_id_ends_an_operation(parts: Parts) -> None:
+    operation = parts.register("op")
+    parts.adx.says("op", blob(A, "Succeeded", source_id="s"), blob(A, "Succeeded"))
+    parts.tick()
+    assert parts.row(operation).counts == Counts(succeeded=2)
+    parts.tick()
+    assert len(parts.blobs(operation)) == 2
+
+
+def test_counts_without_bounds_do_not_stop_the_others(parts: Parts) -> None:
+    strange, good = parts.register("strange", A), parts.register("good", B)
+    parts.adx.says("strange", counts=Counts(other=2**31 + 5))
+    parts.adx.says("good", blob(B, "InProgress"))
+    parts.tick()
+    due = {each.operation: each.polls for each in parts.outstanding.due(parts.now + timedelta(hours=1), 10)}
+    assert due == {strange: 0, good: 1}
+
+
+def test_an_answer_without_counts_is_asked_for_with_details(parts: Parts) -> None:
+    operation = parts.register("op", A)
+    parts.adx.reports["op"] = StatusReport(None, (blob(A, "Succeeded"),))
+    parts.tick()
+    assert parts.row(operation).state is OperationState.SUCCEEDED
+
+
+def test_the_last_counts_stand_where_the_blobs_are_known_from_before(parts: Parts) -> None:
+    operation = parts.register("op", A, B)
+    parts.adx.says("op", blob(A, "Failed", "Permanent"), blob(B, "InProgress"))
+    parts.tick()
+    parts.adx.reports["op"] = StatusReport(Counts(failed=1, succeeded=1, in_progress=1))
+    parts.tick()
+    del parts.adx.reports["op"]
+    for _ in range(3):
+        parts.tick()
+    row = parts.row(operation)
+    assert (row.state, row.counts) == (OperationState.NOT_FOUND, Counts(failed=1, succeeded=1, in_progress=1))
+
+
+def test_a_blob_that_recovers_while_its_operation_is_settled_is_counted(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    finish = parts.settler.finish
+
+    def finish_late(*arguments: object) -> None:
+        (message,) = parts.retries()
+        parts.adx.says("op", blob(A, "Succeeded"))
+        parts.resubmitter.handle(message)
+        finish(*arguments)  # type: ignore[arg-type]  # what it was called with
+
+    monkeypatch.setattr(parts.settler, "finish", finish_late)
+    parts.tick()
+    row = parts.row(operation)
+    assert (row.state, row.counts) == (OperationState.SUCCEEDED, Counts(succeeded=1))
+
+
+def test_a_missing_role_on_one_table_does_not_stop_another(parts: Parts) -> None:
+    parts.configure(polling=replace(POLLING, concurrency=1))
+    for number in range(30):
+        parts.adx.fails(parts.register(f"refused-{number}", A).operation_id, RoleMissing("no role"))
+    other = Operation(CLUSTER, "db", "other", "op")
+    parts.registrar.register(OperationMessage(other))
+    parts.adx.says("op", blob(B, "Succeeded"))
+    parts.tick()
+    assert parts.row(other).state is OperationState.SUCCEEDED
+
+
+def test_an_endpoint_that_is_not_allowed_any_more_does_not_lose_its_operations(parts: Parts) -> None:
+    operation = parts.register("op", A + "?sig=secret")
+    parts.defaults = Defaults(Endpoints("https://ingest-other.westeurope.kusto.windows.net"))
+    parts.configure()
+    parts.adx.fails("op", EndpointNotAllowed("not any more"))
+    parts.later(hours=48)
+    for _ in range(3):
+        parts.tick()
+    assert parts.row(operation).state is OperationState.TIMED_OUT
+
+
+def test_an_error_of_storage_does_not_show_a_signature(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    parts.register("op", A)
+    error = AzureError("GET https://a.queue.core.windows.net/q?sv=1&sig=c2VjcmV0 failed")
+    parts.adx.status = _raiser(error)  # type: ignore[method-assign]  # whatever is asked
+    parts.tick()
+    assert "poll.failed" in caplog.text
+    assert "c2VjcmV0" not in caplog.text
+
+
 def test_old_results_are_pruned_and_what_is_new_or_still_runs_stays(parts: Parts) -> None:
     old, running = parts.register("old", A), parts.register("running", A)
     parts.adx.says("old", blob(A, "Succeeded"))
@@ -323,9 +476,17 @@ def test_another_number_of_shards_is_refused(parts: Parts) -> None:
 
 
 def _handle_batches(parts: Parts) -> None:
-    for message in parts.batch_client.receive_messages():
+    # All of them before the first is handled, which may send further ones.
+    for message in list(parts.batch_client.receive_messages()):
         parts.poller.batch(read_poll_batch(str(message.content).encode()))
         parts.batch_client.delete_message(message)
+
+
+def _raiser(error: Exception) -> Callable[..., StatusReport]:
+    def raise_it(*_: object, **__: object) -> StatusReport:
+        raise error
+
+    return raise_it
 
 
 def _raise(*_: object, **__: object) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from azure.data.tables import TableServiceClient
-from azure.storage.queue import QueueServiceClient
+from azure.storage.queue import QueueClient, QueueServiceClient
 
 from local.azurite import Azurite
 from shared.ambient import Ambient
@@ -44,9 +44,8 @@ POLLING = Polling(
 RETRYING = Retrying(
     mode=RetryMode.RESUBMIT,
     max_attempts=3,
-    # At once, so that the queue shows it; longer delays are the business of the unit tests.
-    base_delay=timedelta(),
-    max_delay=timedelta(),
+    base_delay=timedelta(seconds=60),
+    max_delay=timedelta(hours=1),
     blob_access=BlobAccess.AS_IS,
     deduplicate=False,
 )
@@ -91,6 +90,18 @@ class ScriptedAdx:
         return IngestionLimits()
 
 
+class EagerQueue(Queue):
+    """A queue whose messages are visible at once, whatever the delay, which is kept to be looked at."""
+
+    def __init__(self, client: QueueClient, delays: list[timedelta]) -> None:
+        super().__init__(client)
+        self._delays = delays
+
+    def send(self, text: str, delay: timedelta = timedelta()) -> None:
+        self._delays.append(delay)
+        super().send(text)
+
+
 class Parts:
     """The app without its functions, on storage of its own."""
 
@@ -105,6 +116,7 @@ class Parts:
         self.now = START
         self.ids = 0
         self.adx = ScriptedAdx()
+        self.delays: list[timedelta] = []
         self.defaults = Defaults(Endpoints(CLUSTER))
         self.storage_threads = ThreadPoolExecutor(4)
         self.poll_threads = ThreadPoolExecutor(4)
@@ -122,7 +134,7 @@ class Parts:
     def configure(self, polling: Polling = POLLING, retrying: Retrying = RETRYING) -> None:
         """Build the app's parts anew, as another instance has them."""
         ambient = Ambient(now=lambda: self.now, random=lambda: 0.5, new_id=self._new_id)
-        retries = Queue(self.retry_client)
+        retries = EagerQueue(self.retry_client, self.delays)
         self.outstanding = OutstandingOperations(self.tables["Outstanding"], self.defaults, self.storage_threads)
         self.results = Results(self.tables["Operations"], self.tables["Blobs"])
         self.settler = Settler(self.outstanding, self.results, retries, retrying, ambient)
