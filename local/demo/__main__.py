@@ -1,0 +1,51 @@
+"""`python -m local.demo`, run by `./dev demo`: the whole flow on this machine, shown and checked."""
+
+import argparse
+import signal
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Runs the demo.
+
+    Returns:
+        0 if all checks hold, 1 if one does not or a part failed, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(
+        prog="./dev demo", description="Runs the whole flow on this machine, shows it, and checks that nothing is lost."
+    )
+    parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C, to look around")
+    keep = parser.parse_args().keep
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        print("   start  this takes a minute, and another one the first time, to install Azurite", flush=True)
+        return _demo(keep=keep)
+    except KeyboardInterrupt:
+        print("\nStopped. Nothing is left running.")
+        return INTERRUPTED
+
+
+def _demo(*, keep: bool) -> int:
+    # They take a second to import, in which Ctrl-C must not end in a traceback either.
+    from local.demo.flow import run, stay  # noqa: PLC0415
+    from local.demo.screen import make_console  # noqa: PLC0415
+    from local.demo.stage import open_stage  # noqa: PLC0415
+    from local.processes import ProcessFailed  # noqa: PLC0415
+
+    console = make_console()
+    try:
+        with open_stage(lambda part, what: console.print(f"{part:>8}  {what}", soft_wrap=True)) as stage:
+            status = run(console, stage)
+            if keep:
+                stay(console, stage)
+    except ProcessFailed as error:
+        console.print(f"./dev demo: {error}", style="red", markup=False)
+        return 1
+    console.print("Stopped. Nothing is left running." if keep else "Look around: ./dev demo --keep")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
