@@ -1,6 +1,7 @@
 """The demo: as a person runs it, and what makes it end with status 1."""
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -96,7 +97,9 @@ def test_every_check_holds_and_the_summary_says_what_became_of_the_files() -> No
     assert all_gone(started)
     assert "\x1b" not in output
     assert "200  files, 62 of them gzipped, with 23,591 rows of 8 data sets" in output
-    assert "179    loaded at once" in output
+    # Whether a failure that ADX mends is seen at all is a matter of a second.
+    quiet = sum(map(int, re.findall(r"^ *(\d+)    (?:loaded at once|mended by ADX itself)", output, re.MULTILINE)))
+    assert quiet == 179
     assert "10    tried again and loaded" in output
     assert "11    need a person" in output
     assert "Download_SourceNotFound                      airports-038.csv +2" in output
