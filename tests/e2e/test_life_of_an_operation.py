@@ -45,8 +45,8 @@ def test_the_documentations_own_answers_are_read(world: World, adx: AdxSimulator
         operation_id="ingest_op_12345",
         database=DATABASE,
         table=world.table,
-        plain=[Answer(status=200, headers={}, body=(SAMPLES / "status_summary.json").read_text())],
-        detailed=[Answer(status=200, headers={}, body=(SAMPLES / "status_details.json").read_text())],
+        plain=[Answer(body=(SAMPLES / "status-summary.json").read_text())],
+        detailed=[Answer(body=(SAMPLES / "status-details.json").read_text())],
     )
     world.start_host()
     world.post("ingest_op_12345")
@@ -238,6 +238,24 @@ def test_handoff_leaves_the_retry_queue_to_its_consumer(world: World, adx: AdxSi
     (blob,) = message["blobs"]
     assert (blob["url"], blob["failureStatus"]) == (url, "Transient")
     assert world.blob(operation_id)["RetryState"] == "Enqueued"
+
+
+@pytest.mark.parametrize(
+    ("access", "state", "error_code"),
+    [("as-is", "Failed", "Download_Forbidden"), ("managed-identity", "Succeeded", None)],
+)
+def test_a_blob_whose_url_nobody_brought_is_read_in_the_way_of_the_setting(
+    world: World, adx: AdxSimulator, access: str, state: str, error_code: str | None
+) -> None:
+    adx.set_faults([BlobFault(kind="transient", url_contains="flaky", submissions=1)])
+    world.start_host(RETRY_BLOB_ACCESS=access)
+    # ADX reports the URL without the SAS that it was submitted with.
+    operation_id = world.submit_and_post([world.upload("flaky.csv", GOOD)], blobs=None)
+    assert world.settled(operation_id)["State"] == "Failed"
+    again = str(eventually(lambda: world.blob(operation_id).get("RetryOperationId")))
+    assert world.settled(again)["State"] == state
+    blob = world.blob(again)
+    assert (blob.get("ErrorCode"), blob["Url"]) == (error_code, world.blob(operation_id)["Url"])
 
 
 def test_an_operation_that_adx_does_not_know_ends_not_found(world: World) -> None:
