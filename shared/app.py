@@ -17,16 +17,18 @@ from shared import queues
 from shared.ambient import Ambient
 from shared.blob_access import make_access
 from shared.endpoints import Endpoints, is_known_kusto
+from shared.fields import MessageRefused
 from shared.kusto.client import KustoClient
 from shared.kusto.tokens import IdentityTokens, LocalTokens
-from shared.messages import Defaults, MessageRefused, read_operation, read_poll_batch, read_retry
+from shared.messages import Defaults, read_operation, read_poll_batch, read_retry
 from shared.poll import Poller
 from shared.progress import Pace
 from shared.prune import Pruner
 from shared.queues import Queue
 from shared.redaction import redact
 from shared.register import Registrar
-from shared.resubmit import Resubmitter, Rules
+from shared.resubmit import Resubmitter
+from shared.retry_decision import Rules
 from shared.settings import KustoAuth, Settings
 from shared.settle import Settler
 from shared.store import tables

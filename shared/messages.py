@@ -4,11 +4,8 @@ A message is read whether it comes as plain text or as base64, since senders dif
 is all ASCII.
 """
 
-import base64
-import binascii
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 from shared import keys
 from shared.endpoints import Endpoints, cluster_name
 from shared.errors import EndpointNotAllowed
+from shared.fields import Fields, MessageRefused, Object, content_of, text_of
 from shared.model import MOST_COUNT, BlobSource, Json, Operation, Properties
 
 MOST_BLOBS = 20
@@ -29,12 +27,6 @@ LONGEST_DETAILS = 1024
 
 LONGEST_CORRELATION_ID = 1024
 """Characters; it goes into every row and retry message of its operations."""
-
-type Object = dict[str, Json]
-
-
-class MessageRefused(Exception):
-    """The message can't be accepted; the text says why, without quoting what may be a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +124,8 @@ def read_operation(body: bytes, defaults: Defaults, *, is_ours: bool = False) ->
     Raises:
         MessageRefused: it is no message, lacks a field, or names a cluster that isn't allowed.
     """
-    content = _content(_text(body))
-    fields = _Fields({"operationId": content} if isinstance(content, str) else content)
+    content = content_of(text_of(body))
+    fields = Fields({"operationId": content} if isinstance(content, str) else content)
     operation = Operation(
         cluster=(fields.string("cluster") if is_ours else None)
         or _cluster(fields.string("cluster"), defaults.endpoints),
@@ -145,7 +137,7 @@ def read_operation(body: bytes, defaults: Defaults, *, is_ours: bool = False) ->
     return OperationMessage(
         operation=operation,
         properties=fields.object("properties"),
-        blobs=tuple(_named_blob(_Fields(blob)) for blob in fields.objects("blobs")),
+        blobs=tuple(_named_blob(Fields(blob)) for blob in fields.objects("blobs")),
         correlation_id=_correlation_id(fields),
         extra=fields.rest(),
     )
@@ -184,10 +176,10 @@ def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
     Raises:
         MessageRefused: it is no such message, or names a cluster that isn't allowed.
     """
-    content = _content(_text(body))
+    content = content_of(text_of(body))
     if isinstance(content, str):
         raise MessageRefused("a retry message is a JSON object")
-    fields = _Fields(content)
+    fields = Fields(content)
     if (version := fields.number("version")) != 1:
         raise MessageRefused(f"version {version} is not known; this app reads version 1")
     operation = Operation(
@@ -202,7 +194,7 @@ def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
         attempt=fields.number("attempt", MOST_COUNT) or 1,
         enqueued_at=fields.time("enqueuedAt"),
         missing_since=fields.time("missingSince") if fields.string("missingSince") else None,
-        blobs=tuple(_retry_blob(_Fields(blob)) for blob in fields.objects("blobs")),
+        blobs=tuple(_retry_blob(Fields(blob)) for blob in fields.objects("blobs")),
         properties=fields.object("properties"),
         correlation_id=fields.string("correlationId"),
         extra=fields.rest(),
@@ -275,10 +267,10 @@ def read_poll_batch(body: bytes) -> PollBatch:
     Raises:
         MessageRefused: it is no such message.
     """
-    content = _content(_text(body))
+    content = content_of(text_of(body))
     if isinstance(content, str):
         raise MessageRefused("a poll batch is a JSON object")
-    fields = _Fields(content)
+    fields = Fields(content)
     if (shard := fields.name("shard")) not in keys.SHARDS:
         raise MessageRefused("the shard is none of 0 to f")
     return PollBatch(shard=shard, first=fields.name("first"), last=fields.name("last"))
@@ -301,49 +293,6 @@ def _without_none(**fields: Json) -> Object:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _text(body: bytes) -> str:
-    try:
-        text = body.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        raise MessageRefused("the message is not UTF-8") from None
-    if not text:
-        raise MessageRefused("the message is empty")
-    return _from_base64(text) or text
-
-
-def _from_base64(text: str) -> str | None:
-    """What ``text`` says if it is base64 of printable text, else None: an operation ID can look like base64."""
-    try:
-        decoded = base64.b64decode("".join(text.split()), validate=True).decode("utf-8-sig").strip()
-    except (binascii.Error, ValueError):
-        return None
-    is_json = decoded.startswith(("{", '"'))
-    is_text = all(character.isprintable() or character in "\r\n\t" for character in decoded)
-    return decoded if decoded and (is_json or is_text) else None
-
-
-def _content(text: str) -> Object | str:
-    """A JSON object, or a bare operation ID."""
-    if text[0] not in '{["':
-        return text
-    try:
-        content = json.loads(text, parse_constant=_not_finite, parse_float=_finite)
-    except (ValueError, RecursionError):
-        raise MessageRefused("the message looks like JSON and is none; check that it is complete") from None
-    if not isinstance(content, (dict, str)):
-        raise MessageRefused("the message is a JSON array; expected an object, one operation a message")
-    return content
-
-
-def _not_finite(text: str) -> float:
-    raise MessageRefused(f"{text} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _not_finite("a number out of range")
-
-
 def _cluster(offered: str | None, endpoints: Endpoints) -> str:
     try:
         return endpoints.resolve(offered)
@@ -358,14 +307,14 @@ def _check_keys(operation: Operation) -> None:
         raise MessageRefused(f"operationId, or database and table, are longer than {keys.LONGEST_KEY} characters")
 
 
-def _correlation_id(fields: "_Fields") -> str | None:
+def _correlation_id(fields: Fields) -> str | None:
     value = fields.string("correlationId")
     if value is not None and len(value) > LONGEST_CORRELATION_ID:
         raise MessageRefused(f"'correlationId' is longer than {LONGEST_CORRELATION_ID} characters")
     return value
 
 
-def _named_blob(fields: "_Fields") -> NamedBlob:
+def _named_blob(fields: Fields) -> NamedBlob:
     return NamedBlob(
         url=fields.string("url"),
         source_id=fields.string("sourceId"),
@@ -375,7 +324,7 @@ def _named_blob(fields: "_Fields") -> NamedBlob:
     )
 
 
-def _retry_blob(fields: "_Fields") -> RetryBlob:
+def _retry_blob(fields: Fields) -> RetryBlob:
     return RetryBlob(
         url=fields.string("url"),
         source_id=fields.string("sourceId"),
@@ -405,76 +354,3 @@ def _retry_blob_fields(blob: RetryBlob) -> Object:
 
 def _shortened(blob: RetryBlob) -> RetryBlob:
     return replace(blob, details=blob.details[:LONGEST_DETAILS]) if blob.details else blob
-
-
-class _Fields:
-    """Typed access to an object from outside; remembers which fields were asked for."""
-
-    def __init__(self, fields: Object) -> None:
-        self._fields = fields
-        self._known: set[str] = set()
-
-    def _get(self, name: str) -> Json:
-        self._known.add(name)
-        return self._fields.get(name)
-
-    def string(self, name: str) -> str | None:
-        value = self._get(name)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise MessageRefused(f"'{name}' is not a string")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise MessageRefused(f"'{name}' is not valid Unicode") from None
-        return value
-
-    def name(self, name: str, default: str = "", setting: str = "") -> str:
-        value = self.string(name) or default
-        if not value:
-            raise MessageRefused(f"'{name}' is missing" + (f" and {setting} is not set" if setting else ""))
-        if any(character < " " or character == "\x7f" for character in value):
-            raise MessageRefused(f"'{name}' has a control character")
-        # As a part of a URL's path these two mean a folder, however they are escaped.
-        if value in {".", ".."}:
-            raise MessageRefused(f"'{name}' is only dots")
-        return value
-
-    def number(self, name: str, most: int = 2**63 - 1) -> int | None:
-        value = self._get(name)
-        if value is None:
-            return None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-            raise MessageRefused(f"'{name}' is not a whole number from 0 to {most}")
-        return value
-
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        value = self._get(name)
-        return value if isinstance(value, bool) else default
-
-    def time(self, name: str) -> datetime:
-        try:
-            time = datetime.fromisoformat(self.string(name) or "")
-            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            raise MessageRefused(f"'{name}' is not a time") from None
-
-    def object(self, name: str) -> Object | None:
-        value = self._get(name)
-        if value is not None and not isinstance(value, dict):
-            raise MessageRefused(f"'{name}' is not an object")
-        return value
-
-    def objects(self, name: str) -> Sequence[Object]:
-        value = self._get(name)
-        if value is None:
-            return []
-        items: Iterable[Json] = value if isinstance(value, list) else [None]
-        objects = [item for item in items if isinstance(item, dict)]
-        if not isinstance(value, list) or len(objects) < len(value):
-            raise MessageRefused(f"'{name}' is not a list of objects")
-        return objects
-
-    def rest(self) -> Object:
-        return {name: value for name, value in self._fields.items() if name not in self._known}

@@ -6,8 +6,21 @@ of a wrong one only in the host's log, where the function is then missing.
 
 import re
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+_DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _RANGES: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (0, 59, ()),
     (0, 59, ()),
@@ -38,6 +51,7 @@ def _is_item(item: str, least: int, most: int, names: tuple[str, ...]) -> bool:
 
 def _number(text: str, least: int, names: tuple[str, ...]) -> int:
     """The number that a bound stands for, -1 if none."""
-    if text in names:
-        return least + names.index(text)
+    for place, name in enumerate(names):
+        if text in {name, name[:3]}:
+            return least + place
     return int(text) if re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) else -1

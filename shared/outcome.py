@@ -131,7 +131,7 @@ def _own_keys(reports: Iterable[BlobReport]) -> list[str]:
 def _may_be_same(old: BlobReport, new: BlobReport, *, is_unique: bool) -> bool:
     """Whether two reports name one blob: by the ``sourceId`` if both have one, else by the URL."""
     if old.source_id is not None and new.source_id is not None:
-        return old.source_id == new.source_id and is_unique
+        return old.source_id == new.source_id and (is_unique or old.url == new.url)
     return old.url is not None and old.url == new.url
 
 

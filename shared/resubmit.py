@@ -8,9 +8,8 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from itertools import batched
 from typing import Protocol
 
@@ -29,13 +28,12 @@ from shared.model import (
     RetryState,
     StatusReport,
     bare_url,
-    blob_key,
 )
 from shared.outcome import keyed, merge
 from shared.queues import Queue
 from shared.records import BlobRow
 from shared.register import Lineage, Registrar
-from shared.settings import Polling, Retrying
+from shared.retry_decision import OPEN, Action, Circumstances, Rules, decide, deduplication_tag, resubmission_properties
 from shared.settle import Settler
 from shared.store.results import Results
 from shared.telemetry import event
@@ -46,7 +44,6 @@ CLAIM = timedelta(minutes=5)
 _BUDGET = timedelta(seconds=60)
 """No request is begun after this; what is left is put back."""
 
-_OPEN = frozenset({RetryState.PENDING, RetryState.ENQUEUED})
 _SOURCE_IDS = uuid.UUID("5f0c9a5e-2f0b-4b5e-9d55-0d7c1c6f7f10")
 
 
@@ -61,103 +58,6 @@ class Adx(Protocol):
 
     def limits(self, cluster: str) -> IngestionLimits:
         """What the cluster takes in one request."""
-
-
-class Action(Enum):
-    """What is to be done with a blob of a retry message. ``MISSING`` waits too: ADX says nothing of the blob."""
-
-    NOTHING = auto()
-    WAIT = auto()
-    MISSING = auto()
-    SUBMIT = auto()
-    EXHAUST = auto()
-    REFUSE = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is to be done with a blob, and why if it is refused."""
-
-    action: Action
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings that decide over a retry."""
-
-    retrying: Retrying
-    polling: Polling
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What a decision depends on beside the blob itself.
-
-    ``shown`` has the blobs of ADX's answer by the keys of their rows, and is empty where ADX does not know the
-    operation. ``is_running``: by its counts something is in progress, whatever the blobs say.
-    """
-
-    now: datetime
-    shown: Mapping[str, BlobReport]
-    is_running: bool
-    rules: Rules
-
-
-def decide(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circumstances) -> Decision:
-    """What is to be done with a blob of a retry message, given what ADX just said of it."""
-    if row.retry_state not in _OPEN:
-        return Decision(Action.NOTHING)
-    polling = around.rules.polling
-    current = around.shown.get(row.key)
-    if current is None and not around.is_running:
-        missing = around.now - (message.missing_since or around.now)
-        if missing < polling.not_found_grace:
-            return Decision(Action.MISSING)
-        current = row.report
-    if current is None or not current.is_final:
-        if around.now - message.enqueued_at >= polling.tracking_timeout:
-            return Decision(Action.REFUSE, f"the service has not been done with it for {polling.tracking_timeout}")
-        return Decision(Action.MISSING if current is None else Action.WAIT)
-    if not current.is_transient:
-        return Decision(Action.REFUSE, f"it is {current.failure or current.status} by now")
-    return _decide_on_transient(row, blob, message, around)
-
-
-def _decide_on_transient(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circumstances) -> Decision:
-    if message.attempt >= around.rules.retrying.max_attempts:
-        return Decision(Action.EXHAUST)
-    if not (message.properties or {}).get("format"):
-        reason = "the operation's message had no 'properties' with a 'format', or too large ones for a retry message"
-        return Decision(Action.REFUSE, reason)
-    if not blob.url:
-        reason = "its URL is not known, or too long: ADX gave none, and the operation's message named none"
-        return Decision(Action.REFUSE, reason)
-    if row.claimed_until is not None and row.claimed_until > around.now:
-        return Decision(Action.WAIT)
-    return Decision(Action.SUBMIT)
-
-
-def resubmission_properties(properties: Properties, tag: str | None) -> Properties:
-    """The properties of a resubmission.
-
-    ``ingestIfNotExists`` of the first submission is left out: its tag covers a whole request, and if any blob of that
-    succeeded, the rest would be skipped, that is lost. With ``tag``, one blob's own, repeating becomes safe.
-    """
-    kept = {name: value for name, value in properties.items() if name.lower() != "ingestifnotexists"}
-    if tag is None:
-        return kept
-    name = next((name for name in kept if name.lower() == "tags"), "tags")
-    tags = kept.get(name)
-    others = tags if isinstance(tags, list) else [tags] if tags else []
-    return {**kept, name: [*others, f"ingest-by:{tag}"], "ingestIfNotExists": [tag]}
-
-
-def deduplication_tag(message: RetryMessage, source: BlobSource, blob: RetryBlob) -> str:
-    """A tag for the blob within all attempts of its root operation: each submits it under the same ``sourceId``."""
-    operation = message.operation
-    root = Operation(operation.cluster, operation.database, operation.table, message.root_operation_id)
-    return f"{root.key}-{blob_key(source.source_id, blob.url)}"
 
 
 type _Items = dict[str, RetryBlob]
@@ -195,7 +95,7 @@ class Resubmitter:
         stored = self._results.blobs(message.operation)
         items = _items(message, stored)
         self._complete(message, items, stored)
-        waiting = {key: blob for key, blob in items.items() if key not in stored or stored[key].retry_state in _OPEN}
+        waiting = {key: blob for key, blob in items.items() if key not in stored or stored[key].retry_state in OPEN}
         if not waiting:
             event("retry.nothing_left", "its blobs are seen to already", about=message.operation)
             return
@@ -319,7 +219,7 @@ class Resubmitter:
             return [
                 replace(row, claimed_by=claimant, claimed_until=now + CLAIM)
                 for key in sources
-                if (row := stored[key]).retry_state in _OPEN and (row.claimed_until is None or row.claimed_until <= now)
+                if (row := stored[key]).retry_state in OPEN and (row.claimed_until is None or row.claimed_until <= now)
             ]
 
         rows = self._results.revise(message.operation, claims)
@@ -434,7 +334,7 @@ class Resubmitter:
                     claimed_until=None,
                 )
                 for key, row in stored.items()
-                if key in wanted and (state is RetryState.RESUBMITTED or row.retry_state in _OPEN)
+                if key in wanted and (state is RetryState.RESUBMITTED or row.retry_state in OPEN)
             ]
 
         rows = self._results.revise(message.operation, ended)

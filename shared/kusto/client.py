@@ -1,7 +1,8 @@
 """The three calls of ADX's ingestion REST API, over one pool of connections.
 
 No redirect is followed, no cookie kept, no netrc's credentials mixed in, and the body of an answer has a limit of size
-and of time for the whole of it. (A server that trickles its headers is bounded by its caller's patience alone.) See
+and of time for the whole of it. (A server that trickles headers, or a body with nothing in it, is bounded by its
+caller's patience alone.) See
 https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued-ingest-status-http.
 """
 

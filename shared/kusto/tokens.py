@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from shared.errors import AccessRefused, Unavailable
+from shared.errors import AccessRefused, KustoError, Unavailable
 from shared.redaction import redact
 
 _FAILURE_PAUSE = timedelta(seconds=10)
@@ -55,7 +56,7 @@ class IdentityTokens:
         self._make_credential = make_credential
         self._credential: TokenCredential | None = None
         self._tokens: dict[str, AccessToken] = {}
-        self._failures: dict[str, tuple[AccessRefused | Unavailable, float]] = {}
+        self._failures: dict[str, tuple[Callable[[], KustoError], float]] = {}
         self._lock = threading.Lock()
 
     def token(self, cluster: str) -> str:
@@ -66,9 +67,9 @@ class IdentityTokens:
             Unavailable: nobody gives one now.
         """
         with self._lock:
-            failure = self._failures.get(cluster)
-            if failure is not None and time.monotonic() < failure[1]:
-                raise failure[0]
+            make_failure, until = self._failures.get(cluster, (None, 0.0))
+            if make_failure is not None and time.monotonic() < until:
+                raise make_failure()
             known = self._tokens.get(cluster)
             if known is None or known.expires_on - time.time() < _SPARE_SECONDS:
                 known = self._tokens[cluster] = self._new(cluster)
@@ -88,18 +89,17 @@ class IdentityTokens:
         try:
             return self._credential.get_token(f"{cluster}/.default")
         except AzureError as error:
-            raise self._remembered(cluster, error) from None
+            make_failure = partial(_failure, cluster, error)
+            self._failures[cluster] = make_failure, time.monotonic() + _FAILURE_PAUSE.total_seconds()
+            raise make_failure() from None
 
-    def _remembered(self, cluster: str, error: AzureError) -> AccessRefused | Unavailable:
-        """The failure to be told, and told again for a while instead of asking: each try may take many seconds."""
-        reason = redact(str(error.message or error).strip().partition("\n")[0])
-        failure: AccessRefused | Unavailable
-        if isinstance(error, ClientAuthenticationError):
-            failure = AccessRefused(
-                f"no token for {cluster} could be had: {reason}. In Azure, check the app's managed identity and "
-                "AZURE_CLIENT_ID; on a developer's machine, sign in with 'az login'"
-            )
-        else:
-            failure = Unavailable(f"no token for {cluster} could be had: {reason}", retry_after=_FAILURE_PAUSE)
-        self._failures[cluster] = failure, time.monotonic() + _FAILURE_PAUSE.total_seconds()
-        return failure
+
+def _failure(cluster: str, error: AzureError) -> KustoError:
+    """What is told of a token that can't be had, and told again for a while: each try may take many seconds."""
+    text = f"no token for {cluster} could be had: {redact(str(error.message or error).strip().partition(chr(10))[0])}"
+    if not isinstance(error, ClientAuthenticationError):
+        return Unavailable(text, retry_after=_FAILURE_PAUSE)
+    return AccessRefused(
+        f"{text}. In Azure, check the app's managed identity and AZURE_CLIENT_ID; on a developer's machine, sign in "
+        "with 'az login'"
+    )

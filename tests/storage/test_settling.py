@@ -12,7 +12,8 @@ from shared.errors import AccessRefused, EndpointNotAllowed, RoleMissing, Thrott
 from shared.messages import Defaults, OperationMessage, read_poll_batch
 from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
 from shared.store.outstanding import LayoutMismatch
-from tests.support.parts import CLUSTER, POLLING, RETRYING, START, Parts, blob
+from tests.support.facts import POLLING
+from tests.support.parts import CLUSTER, RETRYING, START, Parts, blob
 
 A, B, C = (f"https://account.blob.core.windows.net/c/{name}.csv" for name in "abc")
 

@@ -22,33 +22,20 @@ from shared.prune import Pruner
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow
 from shared.register import Registrar
-from shared.resubmit import Resubmitter, Rules
-from shared.settings import BlobAccess, Polling, Retrying, RetryMode
+from shared.resubmit import Resubmitter
+from shared.retry_decision import Rules
+from shared.settings import Polling, Retrying
 from shared.settle import Settler
 from shared.store.outstanding import OutstandingOperations
 from shared.store.results import Results
 from shared.store.tables import Table
+from tests.support import facts
+from tests.support.facts import POLLING
 
 CLUSTER = "https://ingest-test.westeurope.kusto.windows.net"
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
-POLLING = Polling(
-    schedule="*/15 * * * * *",
-    first_delay=timedelta(seconds=15),
-    min_interval=timedelta(seconds=15),
-    max_interval=timedelta(seconds=300),
-    concurrency=4,
-    inline_limit=500,
-    tracking_timeout=timedelta(hours=48),
-    not_found_grace=timedelta(minutes=15),
-)
-RETRYING = Retrying(
-    mode=RetryMode.RESUBMIT,
-    max_attempts=3,
-    base_delay=timedelta(seconds=60),
-    max_delay=timedelta(hours=1),
-    blob_access=BlobAccess.AS_IS,
-    deduplicate=False,
-)
+# Three attempts are enough to see the last one.
+RETRYING = replace(facts.RETRYING, max_attempts=3)
 
 
 @dataclass

@@ -1,0 +1,111 @@
+"""What is to be done with a blob of a retry message, and under which properties: pure functions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from shared.messages import RetryBlob, RetryMessage
+from shared.model import BlobReport, BlobSource, Operation, Properties, RetryState, blob_key
+from shared.records import BlobRow
+from shared.settings import Polling, Retrying
+
+OPEN = frozenset({RetryState.PENDING, RetryState.ENQUEUED})
+"""The retry of a blob has not ended."""
+
+
+class Action(Enum):
+    """What is to be done with a blob of a retry message. ``MISSING`` waits too: ADX says nothing of the blob."""
+
+    NOTHING = auto()
+    WAIT = auto()
+    MISSING = auto()
+    SUBMIT = auto()
+    EXHAUST = auto()
+    REFUSE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done with a blob, and why if it is refused."""
+
+    action: Action
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that decide over a retry."""
+
+    retrying: Retrying
+    polling: Polling
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a decision depends on beside the blob itself.
+
+    ``shown`` has the blobs of ADX's answer by the keys of their rows, and is empty where ADX does not know the
+    operation. ``is_running``: by its counts something is in progress, whatever the blobs say.
+    """
+
+    now: datetime
+    shown: Mapping[str, BlobReport]
+    is_running: bool
+    rules: Rules
+
+
+def decide(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circumstances) -> Decision:
+    """What is to be done with a blob of a retry message, given what ADX just said of it."""
+    if row.retry_state not in OPEN:
+        return Decision(Action.NOTHING)
+    polling = around.rules.polling
+    current = around.shown.get(row.key)
+    if current is None and not around.is_running:
+        missing = around.now - (message.missing_since or around.now)
+        if missing < polling.not_found_grace:
+            return Decision(Action.MISSING)
+        current = row.report
+    if current is None or not current.is_final:
+        if around.now - message.enqueued_at >= polling.tracking_timeout:
+            return Decision(Action.REFUSE, f"the service has not been done with it for {polling.tracking_timeout}")
+        return Decision(Action.MISSING if current is None else Action.WAIT)
+    if not current.is_transient:
+        return Decision(Action.REFUSE, f"it is {current.failure or current.status} by now")
+    return _decide_on_transient(row, blob, message, around)
+
+
+def _decide_on_transient(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circumstances) -> Decision:
+    if message.attempt >= around.rules.retrying.max_attempts:
+        return Decision(Action.EXHAUST)
+    if not (message.properties or {}).get("format"):
+        reason = "the operation's message had no 'properties' with a 'format', or too large ones for a retry message"
+        return Decision(Action.REFUSE, reason)
+    if not blob.url:
+        reason = "its URL is not known, or too long: ADX gave none, and the operation's message named none"
+        return Decision(Action.REFUSE, reason)
+    if row.claimed_until is not None and row.claimed_until > around.now:
+        return Decision(Action.WAIT)
+    return Decision(Action.SUBMIT)
+
+
+def resubmission_properties(properties: Properties, tag: str | None) -> Properties:
+    """The properties of a resubmission.
+
+    ``ingestIfNotExists`` of the first submission is left out: its tag covers a whole request, and if any blob of that
+    succeeded, the rest would be skipped, that is lost. With ``tag``, one blob's own, repeating becomes safe.
+    """
+    kept = {name: value for name, value in properties.items() if name.lower() != "ingestifnotexists"}
+    if tag is None:
+        return kept
+    name = next((name for name in kept if name.lower() == "tags"), "tags")
+    tags = kept.get(name)
+    others = tags if isinstance(tags, list) else [tags] if tags else []
+    return {**kept, name: [*others, f"ingest-by:{tag}"], "ingestIfNotExists": [tag]}
+
+
+def deduplication_tag(message: RetryMessage, source: BlobSource, blob: RetryBlob) -> str:
+    """A tag for the blob within all attempts of its root operation: each submits it under the same ``sourceId``."""
+    operation = message.operation
+    root = Operation(operation.cluster, operation.database, operation.table, message.root_operation_id)
+    return f"{root.key}-{blob_key(source.source_id, blob.url)}"

@@ -1,0 +1,610 @@
+import gzip
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from shared.endpoints import Endpoints
+from shared.errors import (
+    AccessRefused,
+    EndpointNotAllowed,
+    KustoError,
+    OperationNotFound,
+    RequestRejected,
+    RoleMissing,
+    Throttled,
+    Unavailable,
+)
+from shared.kusto.client import KustoClient, Timeouts
+from shared.model import BlobSource, Counts, IngestionLimits, Json, Operation, StatusReport
+from tests.support.facts import NOW, OPERATION, URL, surroundings
+from tests.support.http_server import Reply, ScriptedServer
+
+SAMPLES = Path(__file__).parents[1] / "support" / "samples"
+SUMMARY = Reply(body=b'{"status": {"Succeeded": 1}}')
+ACCEPTED = Reply(body=b'{"ingestionOperationId": "ingest_op_2"}')
+DROPPED = Reply(raw=b"")
+TOKEN = "s3cr3t-t0k3n"
+SOURCES = [BlobSource(f"{URL}?sig=sas-s3cr3t", "s1", 123), BlobSource(URL)]
+PROPERTIES: dict[str, Json] = {"format": "csv", "tags": ["ingest-by:x"]}
+# A whole answer takes longer than this only where a test says so; a server that hangs is given up on soon.
+QUICK = Timeouts(connect=2.0, read=2.0, whole=0.3)
+
+
+class CountingTokens:
+    """Gives a fresh token after each refusal."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.refused: list[str] = []
+
+    def token(self, cluster: str) -> str:
+        assert cluster.startswith("http://127.0.0.1:")
+        self.asked += 1
+        return f"{TOKEN}-{len(self.refused)}"
+
+    def discard(self, cluster: str, token: str) -> None:
+        assert cluster.startswith("http://127.0.0.1:")
+        self.refused.append(token)
+
+
+class Connected:
+    """A client, the server that it talks to, and the two calls that most tests make."""
+
+    def __init__(self, server: ScriptedServer, timeouts: Timeouts | None = None, further: str = "") -> None:
+        self.server = server
+        self.tokens = CountingTokens()
+        endpoints = Endpoints(server.origin, frozenset({further}))
+        self.client = KustoClient(self.tokens, endpoints, concurrency=2, ambient=surroundings(), timeouts=timeouts)
+        self.operation = replace(OPERATION, cluster=server.origin)
+
+    def get(self) -> StatusReport:
+        return self.client.status(self.operation, details=False)
+
+    def post(self) -> str | None:
+        return self.client.submit(self.operation, SOURCES, PROPERTIES)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def adx(server: ScriptedServer) -> Iterator[Connected]:
+    connected = Connected(server)
+    yield connected
+    connected.client.close()
+
+
+@pytest.fixture
+def impatient(server: ScriptedServer) -> Iterator[Connected]:
+    connected = Connected(server, QUICK)
+    yield connected
+    connected.client.close()
+
+
+CALLS = pytest.mark.parametrize("call", [Connected.get, Connected.post], ids=["GET", "POST"])
+type Call = Callable[[Connected], object]
+
+
+def error_of(call: Call, connected: Connected) -> KustoError:
+    with pytest.raises(KustoError) as error:
+        call(connected)
+    return error.value
+
+
+def kusto_error(message: str, *, permanent: bool) -> bytes:
+    return json.dumps(
+        {"error": {"code": "BadRequest_X", "message": "m", "@message": message, "@permanent": permanent}}
+    ).encode()
+
+
+# What is sent
+
+
+@pytest.mark.parametrize(("details", "query"), [(False, "?details=false"), (True, "?details=true")])
+def test_a_status_is_asked_for_with_one_get(adx: Connected, query: str, *, details: bool) -> None:
+    adx.server.answer(SUMMARY)
+    adx.client.status(adx.operation, details=details)
+    (request,) = adx.server.received
+    assert request.method == "GET"
+    assert request.path == f"/v1/rest/ingestion/queued/Sales/Orders/ingest_op_12345{query}"
+    assert request.body == b""
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoded"),
+    [
+        ("00001111;11112222;x-y", "00001111%3B11112222%3Bx-y"),
+        ("a/b", "a%2Fb"),
+        ("a%2Fb", "a%252Fb"),
+        ("a b", "a%20b"),
+        ("a+b", "a%2Bb"),
+        ("a?b#c&d=e", "a%3Fb%23c%26d%3De"),
+        ("../../x", "..%2F..%2Fx"),
+        ("a\\b", "a%5Cb"),
+        ("é😀", "%C3%A9%F0%9F%98%80"),
+        ("a;b/c%d e", "a%3Bb%2Fc%25d%20e"),
+        ("a~b_c.d-e", "a~b_c.d-e"),
+        ("@evil.example", "%40evil.example"),
+    ],
+)
+def test_every_part_of_the_path_arrives_encoded(adx: Connected, raw: str, encoded: str) -> None:
+    adx.server.answer(SUMMARY, ACCEPTED)
+    strange = Operation(adx.server.origin, raw, raw, raw)
+    adx.client.status(strange, details=False)
+    adx.client.submit(strange, SOURCES, PROPERTIES)
+    asked, submitted = adx.server.received
+    assert asked.path == f"/v1/rest/ingestion/queued/{encoded}/{encoded}/{encoded}?details=false"
+    assert submitted.path == f"/v1/rest/ingestion/queued/{encoded}/{encoded}"
+
+
+@CALLS
+def test_a_request_says_who_asks(adx: Connected, call: Call) -> None:
+    adx.server.answer(ACCEPTED)
+    call(adx)
+    headers = adx.server.received[0].headers
+    assert headers.get_all("Authorization") == [f"Bearer {TOKEN}-0"]
+    assert headers["Accept"] == "application/json"
+    assert headers["x-ms-app"] == headers["x-ms-user"] == "AdxIngestionTracker"
+    assert headers["x-ms-client-version"].startswith("AdxIngestionTracker:")
+    assert headers["x-ms-version"] == "2024-12-12"
+    assert headers["x-ms-client-request-id"] == "AdxIngestionTracker;id-1"
+
+
+def test_each_request_has_an_id_of_its_own_even_when_it_is_repeated(adx: Connected) -> None:
+    adx.server.answer(SUMMARY, Reply(401), SUMMARY, DROPPED, SUMMARY)
+    for _ in range(3):
+        adx.get()
+    ids = [request.headers["x-ms-client-request-id"] for request in adx.server.received]
+    assert len(set(ids)) == 5
+
+
+def test_a_submission_is_the_documented_body_with_tracking_on(adx: Connected) -> None:
+    adx.server.answer(ACCEPTED)
+    assert adx.client.submit(adx.operation, SOURCES, PROPERTIES | {"enableTracking": False}) == "ingest_op_2"
+    (request,) = adx.server.received
+    assert request.method == "POST"
+    assert request.path == "/v1/rest/ingestion/queued/Sales/Orders"
+    assert request.headers["Content-Type"] == "application/json"
+    assert json.loads(request.body) == {
+        "timestamp": "2026-11-24T12:00:00Z",
+        "blobs": [{"url": f"{URL}?sig=sas-s3cr3t", "sourceId": "s1", "rawSize": 123}, {"url": URL}],
+        "properties": {"format": "csv", "tags": ["ingest-by:x"], "enableTracking": True},
+    }
+
+
+def test_one_connection_serves_one_request_after_another(adx: Connected) -> None:
+    adx.server.answer(SUMMARY, replace(SUMMARY, chunked=True), ACCEPTED, Reply(404, b"{}"), SUMMARY)
+    adx.get()
+    adx.get()
+    adx.post()
+    error_of(Connected.get, adx)
+    adx.get()
+    assert len({request.connection for request in adx.server.received}) == 1
+
+
+def test_a_cookie_is_not_sent_back(adx: Connected) -> None:
+    adx.server.answer(replace(SUMMARY, headers={"Set-Cookie": "session=1; Path=/"}), SUMMARY)
+    adx.get()
+    adx.get()
+    assert [request.headers["Cookie"] for request in adx.server.received] == [None, None]
+
+
+@CALLS
+def test_a_netrc_file_does_not_replace_the_token(
+    adx: Connected, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password word\ndefault login user password word\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    adx.server.answer(ACCEPTED)
+    call(adx)
+    assert adx.server.received[0].headers.get_all("Authorization") == [f"Bearer {TOKEN}-0"]
+
+
+# What comes back
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status": {"Succeeded": 8, "Failed": 1, "InProgress": 2, "Canceled": 3}}',
+        b'{"status": {"succeeded": 8, "failed": 1, "inProgress": 2, "canceled": 3}}',
+    ],
+    ids=["documentation", "SDK"],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_status_is_read_in_both_dialects(adx: Connected, body: bytes, *, chunked: bool) -> None:
+    adx.server.answer(Reply(body=body, chunked=chunked))
+    assert adx.get().counts == Counts(succeeded=8, failed=1, in_progress=2, canceled=3)
+
+
+def test_the_documented_sample_is_read_off_the_wire(adx: Connected) -> None:
+    adx.server.answer(Reply(body=(SAMPLES / "status-details.json").read_bytes()))
+    report = adx.client.status(adx.operation, details=True)
+    assert [each.status for each in report.blobs or ()] == ["Failed", "InProgress", "Succeeded"]
+
+
+def test_a_compressed_answer_is_read(adx: Connected) -> None:
+    adx.server.answer(Reply(body=gzip.compress(SUMMARY.body), headers={"Content-Encoding": "gzip"}))
+    assert adx.get().counts == Counts(succeeded=1)
+    assert "gzip" in adx.server.received[0].headers["Accept-Encoding"]
+
+
+@pytest.mark.parametrize(
+    ("body", "limits"),
+    [
+        (b'{"ingestionSettings": {"maxBlobsPerBatch": 7}}', IngestionLimits(7)),
+        (b'{"ingestionSettings": {}}', IngestionLimits(20)),
+        (b"{}", IngestionLimits(20)),
+    ],
+)
+def test_the_limits_come_from_the_configuration(adx: Connected, body: bytes, limits: IngestionLimits) -> None:
+    adx.server.answer(Reply(body=body))
+    assert adx.client.limits(adx.server.origin) == limits
+    assert adx.server.received[0].path == "/v1/rest/ingestion/configuration"
+
+
+def test_a_submission_that_is_not_tracked_has_no_id(adx: Connected) -> None:
+    adx.server.answer(Reply(body=b'{"ingestionOperationId": ""}'))
+    assert adx.post() is None
+
+
+# Errors that ADX answers
+
+
+@CALLS
+def test_a_refused_token_is_renewed_once(adx: Connected, call: Call) -> None:
+    adx.server.answer(Reply(401), ACCEPTED)
+    call(adx)
+    sent = [request.headers["Authorization"] for request in adx.server.received]
+    assert sent == [f"Bearer {TOKEN}-0", f"Bearer {TOKEN}-1"]
+    assert adx.tokens.refused == [f"{TOKEN}-0"]
+
+
+@CALLS
+def test_a_second_refusal_of_the_token_is_the_answer(adx: Connected, call: Call) -> None:
+    adx.server.answer(Reply(401), Reply(401), ACCEPTED)
+    error = error_of(call, adx)
+    assert type(error) is AccessRefused
+    assert not error.is_of_table
+    assert not error.maybe_accepted
+    assert len(adx.server.received) == 2
+
+
+@CALLS
+def test_a_missing_role_is_named_with_the_commands_that_give_it(adx: Connected, call: Call) -> None:
+    adx.server.answer(Reply(403, kusto_error("Principal is not authorized", permanent=True)))
+    error = error_of(call, adx)
+    assert isinstance(error, RoleMissing)
+    assert isinstance(error, AccessRefused)
+    assert error.is_of_table
+    assert not error.maybe_accepted
+    for part in ("HTTP 403", "Principal is not authorized", ".add table Orders ingestors", ".add database Sales users"):
+        assert part in str(error)
+    assert len(adx.server.received) == 1
+
+
+def test_an_unknown_operation_is_not_found(adx: Connected) -> None:
+    adx.server.answer(Reply(404, kusto_error("no such operation", permanent=True)))
+    assert isinstance(error_of(Connected.get, adx), OperationNotFound)
+
+
+def test_a_submission_to_an_unknown_table_is_rejected(adx: Connected) -> None:
+    adx.server.answer(Reply(404))
+    error = error_of(Connected.post, adx)
+    assert isinstance(error, RequestRejected)
+    assert not error.maybe_accepted
+
+
+KINDS = [
+    (400, b"", RequestRejected),
+    (400, kusto_error("wrong", permanent=True), RequestRejected),
+    (400, kusto_error("busy", permanent=False), Unavailable),
+    (405, b"", RequestRejected),
+    (408, b"", Unavailable),
+    (409, b"", RequestRejected),
+    (413, b"", RequestRejected),
+    (429, b"", Throttled),
+    (429, kusto_error("busy", permanent=True), Throttled),
+    (500, b"", Unavailable),
+    (500, kusto_error("broken", permanent=True), Unavailable),
+    (502, b"<html>Bad Gateway</html>", Unavailable),
+    (503, b"", Unavailable),
+    (504, b"", Unavailable),
+    (520, b"", Unavailable),
+    (599, b"", Unavailable),
+]
+
+
+@CALLS
+@pytest.mark.parametrize(("status", "body", "kind"), KINDS)
+def test_each_status_is_an_error_of_its_kind(
+    adx: Connected, call: Call, status: int, body: bytes, kind: type[KustoError]
+) -> None:
+    adx.server.answer(Reply(status, body))
+    error = error_of(call, adx)
+    assert type(error) is kind
+    assert f"HTTP {status}" in str(error)
+    assert error.retry_after is None
+    assert len(adx.server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "maybe_accepted"),
+    [
+        (400, b"", False),
+        (413, b"", False),
+        (429, b"", False),
+        (408, b"", False),
+        (500, b"", True),
+        (504, b"", True),
+        (302, b"", True),
+        (200, b"<html>Signed out</html>", True),
+        (200, b"", True),
+        (400, kusto_error("busy", permanent=False), False),
+    ],
+)
+def test_a_submission_may_have_been_accepted_unless_an_answer_says_otherwise(
+    adx: Connected, status: int, body: bytes, *, maybe_accepted: bool
+) -> None:
+    adx.server.answer(Reply(status, body))
+    assert error_of(Connected.post, adx).maybe_accepted is maybe_accepted
+
+
+@CALLS
+@pytest.mark.parametrize("status", [408, 429, 500, 503, 520])
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("120", timedelta(seconds=120)),
+        ("0", timedelta()),
+        (format_datetime(NOW + timedelta(minutes=2), usegmt=True), timedelta(minutes=2)),
+        (format_datetime(NOW - timedelta(minutes=2), usegmt=True), timedelta()),
+    ],
+)
+def test_the_service_says_how_long_to_wait(
+    adx: Connected, call: Call, status: int, value: str, wait: timedelta
+) -> None:
+    adx.server.answer(Reply(status, headers={"Retry-After": value}))
+    assert error_of(call, adx).retry_after == wait
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("86400", timedelta(hours=1)),
+        ("9" * 5000, None),
+        (format_datetime(NOW + timedelta(days=2), usegmt=True), timedelta(hours=1)),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("Tue, 24 Nov 2026 12:02:00", None),
+        ("Tue, 99 Nov 2026 12:02:00 GMT", None),
+    ],
+)
+def test_a_wait_is_an_hour_at_the_most_and_nonsense_is_none(adx: Connected, value: str, wait: timedelta | None) -> None:
+    adx.server.answer(Reply(429, headers={"Retry-After": value}))
+    assert error_of(Connected.get, adx).retry_after == wait
+
+
+@CALLS
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(adx: Connected, call: Call, status: int) -> None:
+    with ScriptedServer() as target:
+        target.answer(ACCEPTED)
+        adx.server.answer(Reply(status, headers={"Location": f"{target.origin}/v1/rest"}))
+        assert isinstance(error_of(call, adx), Unavailable)
+        assert target.received == []
+    assert len(adx.server.received) == 1
+
+
+# Answers that are none
+
+
+@CALLS
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html><title>Sign in</title></html>", b"[]", b"null", b'{"ingestionOperationId": "x', b"\xff\xfe\xfd"],
+)
+def test_a_body_that_is_no_object_is_an_error_of_the_service(adx: Connected, call: Call, body: bytes) -> None:
+    adx.server.answer(Reply(body=body))
+    error = error_of(call, adx)
+    assert isinstance(error, Unavailable)
+    assert "can't be used" in str(error)
+    assert len(adx.server.received) == 1
+
+
+@CALLS
+def test_an_answer_cut_short_is_an_error_of_the_service(adx: Connected, call: Call) -> None:
+    adx.server.answer(Reply(body=ACCEPTED.body, length=len(ACCEPTED.body) + 5))
+    assert isinstance(error_of(call, adx), Unavailable)
+
+
+@CALLS
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body=b" " * (16 * 1024 * 1024 + 1)),
+        Reply(body=gzip.compress(b" " * (40 * 1024 * 1024)), headers={"Content-Encoding": "gzip"}),
+    ],
+    ids=["plain", "compressed"],
+)
+def test_an_answer_too_large_is_given_up(adx: Connected, call: Call, reply: Reply) -> None:
+    adx.server.answer(reply)
+    error = error_of(call, adx)
+    assert isinstance(error, Unavailable)
+    assert "more than 16777216 bytes" in str(error)
+    assert len(adx.server.received) == 1
+
+
+def test_a_broken_compression_is_an_error_of_the_service(adx: Connected) -> None:
+    adx.server.answer(Reply(body=b"no gzip at all", headers={"Content-Encoding": "gzip"}))
+    assert isinstance(error_of(Connected.get, adx), Unavailable)
+
+
+def seconds_to_give_up(call: Call, connected: Connected) -> float:
+    began = time.monotonic()
+    error = error_of(call, connected)
+    assert isinstance(error, Unavailable)
+    return time.monotonic() - began
+
+
+@CALLS
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body=SUMMARY.body + b" " * 300, pause=0.02),
+        Reply(body=SUMMARY.body + b" " * 300, pause=0.02, chunked=True),
+        Reply(
+            body=gzip.compress(bytes(range(256)) * 2, compresslevel=0),
+            pause=0.02,
+            headers={"Content-Encoding": "gzip"},
+        ),
+    ],
+    ids=["length", "chunked", "compressed"],
+)
+def test_an_answer_that_trickles_is_given_up_when_its_time_is_over(
+    impatient: Connected, call: Call, reply: Reply
+) -> None:
+    impatient.server.answer(reply)
+    assert seconds_to_give_up(call, impatient) < 1.5
+    assert len(impatient.server.received) == 1
+
+
+@CALLS
+def test_a_server_that_says_nothing_is_given_up(server: ScriptedServer, call: Call) -> None:
+    silent = Connected(server, Timeouts(connect=2.0, read=0.1, whole=5.0))
+    server.answer(Reply(raw=b"H", pause=60.0))
+    error = error_of(call, silent)
+    silent.client.close()
+    assert isinstance(error, Unavailable)
+    assert "ReadTimeout" in str(error)
+    assert error.maybe_accepted is (call is Connected.post)
+    assert len(server.received) == 1
+
+
+# Connections that fail
+
+
+def test_a_get_whose_connection_broke_is_asked_once_more(adx: Connected) -> None:
+    adx.server.answer(DROPPED, SUMMARY)
+    assert adx.get().counts == Counts(succeeded=1)
+    assert len(adx.server.received) == 2
+
+
+def test_a_get_is_not_asked_a_third_time(adx: Connected) -> None:
+    adx.server.answer(DROPPED, DROPPED, SUMMARY)
+    assert isinstance(error_of(Connected.get, adx), Unavailable)
+    assert len(adx.server.received) == 2
+
+
+@pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200 OK\r\n", b"SSH-2.0-OpenSSH\r\n"])
+def test_a_post_is_never_repeated_and_may_have_been_accepted(adx: Connected, raw: bytes) -> None:
+    adx.server.answer(Reply(raw=raw), ACCEPTED)
+    error = error_of(Connected.post, adx)
+    assert isinstance(error, Unavailable)
+    assert error.maybe_accepted
+    assert len(adx.server.received) == 1
+
+
+@CALLS
+def test_where_nobody_listens_nothing_was_accepted(server: ScriptedServer, call: Call) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        silent = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        connected = Connected(server, further=silent)
+        connected.operation = replace(connected.operation, cluster=silent)
+        error = error_of(call, connected)
+        connected.client.close()
+    assert isinstance(error, Unavailable)
+    assert not error.maybe_accepted
+    assert "NewConnectionError" in str(error)
+
+
+def test_a_property_that_json_cannot_say_is_rejected_before_it_is_sent(adx: Connected) -> None:
+    with pytest.raises(RequestRejected):
+        adx.client.submit(adx.operation, SOURCES, {"format": "csv", "x": float("nan")})
+    assert adx.server.received == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [Connected.get, Connected.post, lambda connected: connected.client.limits(connected.operation.cluster)],
+    ids=["status", "submit", "limits"],
+)
+def test_a_cluster_that_is_not_allowed_gets_no_token_and_no_byte(adx: Connected, call: Call) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)  # noqa: FBT003, of the standard library
+        adx.operation = replace(adx.operation, cluster=f"http://127.0.0.1:{elsewhere.getsockname()[1]}")
+        error = error_of(call, adx)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+    assert isinstance(error, EndpointNotAllowed)
+    assert "KUSTO_ALLOWED_INGEST_URIS" in str(error)
+    assert not error.maybe_accepted
+    assert adx.tokens.asked == 0
+
+
+def test_a_further_cluster_is_asked_like_the_default_one(server: ScriptedServer) -> None:
+    with ScriptedServer() as other:
+        other.answer(SUMMARY)
+        connected = Connected(server, further=other.origin)
+        connected.client.status(replace(OPERATION, cluster=other.origin), details=False)
+        connected.client.close()
+        assert len(other.received) == 1
+    assert server.received == []
+
+
+# What an error says
+
+
+ECHO = f"GET https://acc.blob.core.windows.net/in/a.csv?sv=1&sig=sas-s3cr3t with Bearer {TOKEN}-0 failed"
+
+
+@CALLS
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [Reply(400, kusto_error(ECHO, permanent=True))],
+        [Reply(403, ECHO.encode())],
+        [Reply(404, ECHO.encode())],
+        [Reply(429, ECHO.encode())],
+        [Reply(500, kusto_error(ECHO, permanent=False))],
+        [Reply(200, ECHO.encode())],
+        [Reply(302, headers={"Location": f"/?token={TOKEN}-0"})],
+        [Reply(401, ECHO.encode()), Reply(401, ECHO.encode())],
+        [DROPPED, DROPPED],
+        [Reply(body=b"x", length=5)],
+    ],
+)
+def test_an_error_shows_no_query_no_signature_and_no_token(adx: Connected, call: Call, replies: list[Reply]) -> None:
+    adx.server.answer(*replies)
+    text = str(error_of(call, adx))
+    assert text.isprintable()
+    for secret in ("details=", "?", "sig=", "sas-s3cr3t", TOKEN):
+        assert secret not in text
+
+
+@CALLS
+def test_an_error_has_the_ids_that_support_searches_by(adx: Connected, call: Call) -> None:
+    adx.server.answer(Reply(500, headers={"x-ms-activity-id": "activity-7"}))
+    text = str(error_of(call, adx))
+    assert "AdxIngestionTracker;id-1" in text
+    assert "activity-7" in text
+
+
+@CALLS
+def test_an_error_without_an_answer_has_the_id_of_the_request(adx: Connected, call: Call) -> None:
+    adx.server.answer(DROPPED, DROPPED)
+    assert "AdxIngestionTracker;id-" in str(error_of(call, adx))
