@@ -203,6 +203,8 @@ class Resubmitter:
             if claimed and self._ambient.now() - claimed_at >= CLAIM / 2:
                 raise Unavailable("storage took so long that the claim is about to end")
             self._submit(message, claimed, {key: sources[key] for key in claimed})
+        except RequestRejected as error:
+            self._rejected(message, claimed, claimant, error)
         except KustoError:
             self._release(message, claimant)
             raise
@@ -236,9 +238,6 @@ class Resubmitter:
         properties = resubmission_properties(message.properties or {}, tag)
         try:
             operation_id = self._adx.submit(message.operation, list(sources.values()), properties)
-        except RequestRejected as error:
-            self._rejected(message, items, sources, error)
-            return
         except KustoError as error:
             if error.maybe_accepted:
                 event(
@@ -264,15 +263,14 @@ class Resubmitter:
         if operation_id is not None:
             self._register(message, items, operation_id)
 
-    def _rejected(
-        self, message: RetryMessage, items: _Items, sources: Mapping[str, BlobSource], error: RequestRejected
-    ) -> None:
-        """Find out which blob ADX rejects: one that it does not like must not take the others with it."""
+    def _rejected(self, message: RetryMessage, items: _Items, claimant: str, error: RequestRejected) -> None:
+        """Give a blob up that ADX rejects; of several, let each be tried alone: one must not take the others along."""
         if len(items) == 1:
             self._end(message, items, RetryState.NOT_RESUBMITTABLE, str(error))
             return
+        self._release(message, claimant)
         for key, blob in items.items():
-            self._submit(message, {key: blob}, {key: sources[key]})
+            self._put_back(message, {key: blob}, "ADX rejects them together; each is tried alone")
 
     def _sources(self, message: RetryMessage, items: _Items) -> dict[str, BlobSource]:
         """The blobs as ADX is to read them; one whose URL leads nowhere is refused.

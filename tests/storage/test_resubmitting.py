@@ -367,6 +367,10 @@ def test_one_blob_that_adx_rejects_does_not_take_the_others_with_it(parts: Parts
     rejected = RequestRejected("ADX rejects the request (HTTP 400)")
     parts.adx.submissions = [rejected, "again-a", rejected, "again-c"]
     parts.resubmitter.handle(message)
+    alone = sorted(parts.retries(), key=lambda each: str(each.blobs[0].url))
+    assert [len(each.blobs) for each in alone] == [1, 1, 1]
+    for each in alone:
+        parts.resubmitter.handle(each)
     assert states(parts, operation) == [
         RetryState.RESUBMITTED,
         RetryState.NOT_RESUBMITTABLE,
