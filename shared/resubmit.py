@@ -19,27 +19,22 @@ from shared.blob_access import Access, AccessFailed, NoBlob
 from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected, Unavailable
 from shared.messages import MOST_BLOBS, NamedBlob, OperationMessage, RetryBlob, RetryMessage, write_retry
 from shared.model import (
-    BlobReport,
     BlobSource,
-    BlobStatus,
     IngestionLimits,
     Operation,
     Properties,
     RetryState,
     StatusReport,
-    bare_url,
 )
-from shared.outcome import keyed, merge
+from shared.outcome import keyed
 from shared.queues import Queue
 from shared.records import BlobRow
 from shared.register import Lineage, Registrar
 from shared.retry_decision import OPEN, Action, Circumstances, Rules, decide, deduplication_tag, resubmission_properties
+from shared.retry_rows import CLAIM, Items, RetryRows, items_of
 from shared.settle import Settler
 from shared.store.results import Results
 from shared.telemetry import event
-
-CLAIM = timedelta(minutes=5)
-"""How long a claimed blob is left to its claimant: longer than any submission takes."""
 
 _BUDGET = timedelta(seconds=60)
 """No request is begun after this; what is left is put back."""
@@ -60,10 +55,6 @@ class Adx(Protocol):
         """What the cluster takes in one request."""
 
 
-type _Items = dict[str, RetryBlob]
-"""A message's blobs by the key of their rows."""
-
-
 class Resubmitter:
     """Handles retry messages."""
 
@@ -80,6 +71,7 @@ class Resubmitter:
     ) -> None:
         self._adx = adx
         self._results = results
+        self._rows = RetryRows(results)
         self._settler = settler
         self._registrar = registrar
         self._retries = retries
@@ -93,7 +85,7 @@ class Resubmitter:
         now = self._ambient.now()
         message = replace(message, enqueued_at=min(message.enqueued_at, now))
         stored = self._results.blobs(message.operation)
-        items = _items(message, stored)
+        items = items_of(message, stored)
         self._complete(message, items, stored)
         waiting = {key: blob for key, blob in items.items() if key not in stored or stored[key].retry_state in OPEN}
         if not waiting:
@@ -106,14 +98,14 @@ class Resubmitter:
         except KustoError as error:
             self._put_back_or_end(message, waiting, error)
             return
-        rows = self._learn(message, waiting, report)
+        rows = self._rows.learn(message, waiting, report, self._rules.retrying.max_attempts)
         if any(row.retry_state is RetryState.RECOVERED for key, row in rows.items() if key in waiting):
             self._settler.correct(message.operation)
         self._act(message, waiting, rows, report)
 
-    def _complete(self, message: RetryMessage, items: _Items, stored: Mapping[str, BlobRow]) -> None:
+    def _complete(self, message: RetryMessage, items: Items, stored: Mapping[str, BlobRow]) -> None:
         """Do again what a crash may have cut short after an earlier delivery had written its outcome."""
-        resubmitted: dict[str, _Items] = defaultdict(dict)
+        resubmitted: dict[str, Items] = defaultdict(dict)
         for key, blob in items.items():
             row = stored.get(key)
             if row and row.retry_state is RetryState.RESUBMITTED and row.retry_operation_id:
@@ -123,21 +115,7 @@ class Resubmitter:
         if any(row.retry_state is RetryState.RECOVERED for key in items if (row := stored.get(key))):
             self._settler.correct(message.operation)
 
-    def _learn(self, message: RetryMessage, items: _Items, report: StatusReport) -> dict[str, BlobRow]:
-        """Write down what ADX says of the message's blobs. That the message is here shows that it was enqueued."""
-        blobs = report.blobs or ()
-
-        def merged(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
-            held = {key: _held(stored.get(key), key, blob, message) for key, blob in items.items()}
-            news = [each for (key, _), each in zip(keyed(stored, blobs), blobs, strict=True) if key in items]
-            attempt, most = message.attempt, self._rules.retrying.max_attempts
-            merged_rows = merge(held, news, attempt=attempt, most=most, is_fresh=True)
-            new = held | {row.key: row for row in merged_rows}
-            return [row for key, row in new.items() if row != stored.get(key)]
-
-        return self._results.revise(message.operation, merged)
-
-    def _act(self, message: RetryMessage, items: _Items, rows: Mapping[str, BlobRow], report: StatusReport) -> None:
+    def _act(self, message: RetryMessage, items: Items, rows: Mapping[str, BlobRow], report: StatusReport) -> None:
         tally = report.tally
         around = Circumstances(
             now=self._ambient.now(),
@@ -146,12 +124,12 @@ class Resubmitter:
             rules=self._rules,
         )
         decisions = {key: decide(rows[key], blob, message, around) for key, blob in items.items()}
-        by_action: dict[Action, _Items] = defaultdict(dict)
+        by_action: dict[Action, Items] = defaultdict(dict)
         for key, decision in decisions.items():
             by_action[decision.action][key] = items[key]
-        self._end(message, by_action[Action.EXHAUST], RetryState.ATTEMPTS_EXHAUSTED)
+        self._rows.end(message, by_action[Action.EXHAUST], RetryState.ATTEMPTS_EXHAUSTED)
         for key in by_action[Action.REFUSE]:
-            self._end(message, [key], RetryState.NOT_RESUBMITTABLE, decisions[key].reason)
+            self._rows.end(message, [key], RetryState.NOT_RESUBMITTABLE, decisions[key].reason)
         left, error = self._submit_all(message, by_action[Action.SUBMIT])
         if error is not None:
             self._put_back_or_end(message, left, error)
@@ -163,13 +141,13 @@ class Resubmitter:
             since = replace(message, missing_since=message.missing_since or around.now)
             self._put_back(since, by_action[Action.MISSING], "ADX says nothing of them")
 
-    def _submit_all(self, message: RetryMessage, items: _Items) -> tuple[_Items, Exception | None]:
+    def _submit_all(self, message: RetryMessage, items: Items) -> tuple[Items, Exception | None]:
         """Submit in requests of as many blobs as the cluster takes.
 
         Returns:
             What is left to be put back, and the error that it is left for, if it is for one.
         """
-        left: _Items = {}
+        left: Items = {}
         if not items:
             return left, None
         most = 1 if self._rules.retrying.deduplicate else self._most_blobs(message.operation.cluster)
@@ -185,7 +163,7 @@ class Resubmitter:
                 return left | _joined(groups[place:]), error
         return left, None
 
-    def _submit_group(self, message: RetryMessage, group: _Items) -> _Items:
+    def _submit_group(self, message: RetryMessage, group: Items) -> Items:
         """Claim the blobs of a group and submit them in one request; those that another delivery has got are left.
 
         Raises:
@@ -196,7 +174,7 @@ class Resubmitter:
         sources = self._sources(message, group)
         claimant = self._ambient.new_id()
         claimed_at = self._ambient.now()
-        mine = self._claim(message, sources, claimant, claimed_at)
+        mine = self._rows.claim(message, sources, claimant, claimed_at)
         claimed = {key: blob for key, blob in group.items() if key in mine}
         left = {key: blob for key, blob in group.items() if key in sources and key not in mine}
         try:
@@ -206,28 +184,11 @@ class Resubmitter:
         except RequestRejected as error:
             self._rejected(message, claimed, claimant, error)
         except KustoError:
-            self._release(message, claimant)
+            self._rows.release(message, claimant)
             raise
         return left
 
-    def _claim(
-        self, message: RetryMessage, sources: Mapping[str, BlobSource], claimant: str, now: datetime
-    ) -> frozenset[str]:
-        """Claim what is to be submitted. Returns the keys of the blobs that this delivery has got."""
-        if not sources:
-            return frozenset()
-
-        def claims(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
-            return [
-                replace(row, claimed_by=claimant, claimed_until=now + CLAIM)
-                for key in sources
-                if (row := stored[key]).retry_state in OPEN and (row.claimed_until is None or row.claimed_until <= now)
-            ]
-
-        rows = self._results.revise(message.operation, claims)
-        return frozenset(key for key in sources if rows[key].claimed_by == claimant)
-
-    def _submit(self, message: RetryMessage, items: _Items, sources: Mapping[str, BlobSource]) -> None:
+    def _submit(self, message: RetryMessage, items: Items, sources: Mapping[str, BlobSource]) -> None:
         """Submit claimed blobs in one request, write that down at once, and register the new operation."""
         if not items:
             return
@@ -259,20 +220,20 @@ class Resubmitter:
             attempt=message.attempt + 1,
             new_operation_id=operation_id,
         )
-        self._end(message, items, RetryState.RESUBMITTED, operation_id=operation_id)
+        self._rows.end(message, items, RetryState.RESUBMITTED, operation_id=operation_id)
         if operation_id is not None:
             self._register(message, items, operation_id)
 
-    def _rejected(self, message: RetryMessage, items: _Items, claimant: str, error: RequestRejected) -> None:
+    def _rejected(self, message: RetryMessage, items: Items, claimant: str, error: RequestRejected) -> None:
         """Give a blob up that ADX rejects; of several, let each be tried alone: one must not take the others along."""
         if len(items) == 1:
-            self._end(message, items, RetryState.NOT_RESUBMITTABLE, str(error))
+            self._rows.end(message, items, RetryState.NOT_RESUBMITTABLE, str(error))
             return
-        self._release(message, claimant)
+        self._rows.release(message, claimant)
         for key, blob in items.items():
             self._put_back(message, {key: blob}, "ADX rejects them together; each is tried alone")
 
-    def _sources(self, message: RetryMessage, items: _Items) -> dict[str, BlobSource]:
+    def _sources(self, message: RetryMessage, items: Items) -> dict[str, BlobSource]:
         """The blobs as ADX is to read them; one whose URL leads nowhere is refused.
 
         Raises:
@@ -285,10 +246,10 @@ class Resubmitter:
                 readable = url if blob.url_brought else self._access.readable(url)
                 sources[key] = blob.as_source(readable, _source_id(message, key, blob))
             except NoBlob as error:
-                self._end(message, [key], RetryState.NOT_RESUBMITTABLE, str(error))
+                self._rows.end(message, [key], RetryState.NOT_RESUBMITTABLE, str(error))
         return sources
 
-    def _register(self, message: RetryMessage, items: _Items, operation_id: str) -> None:
+    def _register(self, message: RetryMessage, items: Items, operation_id: str) -> None:
         operation = message.operation
         self._registrar.register(
             OperationMessage(
@@ -308,69 +269,15 @@ class Resubmitter:
             ),
         )
 
-    def _end(
-        self,
-        message: RetryMessage,
-        keys: Iterable[str],
-        state: RetryState,
-        reason: str | None = None,
-        operation_id: str | None = None,
-    ) -> None:
-        """Write down how the retry of some blobs ended. A mark that ADX has them is never taken back."""
-        wanted = frozenset(keys)
-        if not wanted:
-            return
-
-        def ended(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
-            return [
-                replace(
-                    row,
-                    retry_state=state,
-                    retry_reason=reason,
-                    retry_operation_id=operation_id,
-                    claimed_by=None,
-                    claimed_until=None,
-                )
-                for key, row in stored.items()
-                if key in wanted and (state is RetryState.RESUBMITTED or row.retry_state in OPEN)
-            ]
-
-        rows = self._results.revise(message.operation, ended)
-        if state is RetryState.RESUBMITTED:
-            return
-        for key in sorted(wanted):
-            event(
-                "blob.attempts_exhausted" if state is RetryState.ATTEMPTS_EXHAUSTED else "blob.not_resubmittable",
-                reason or "every attempt failed",
-                level=logging.WARNING,
-                about=message.operation,
-                blob=rows[key].report.url,
-                source_id=rows[key].report.source_id,
-                error_code=rows[key].report.error_code,
-                attempt=message.attempt,
-            )
-
-    def _release(self, message: RetryMessage, claimant: str) -> None:
-        """Give this delivery's claims up: nothing was accepted, or that can't be told."""
-
-        def released(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
-            return [
-                replace(row, claimed_by=None, claimed_until=None)
-                for row in stored.values()
-                if row.claimed_by == claimant
-            ]
-
-        self._results.revise(message.operation, released)
-
-    def _put_back_or_end(self, message: RetryMessage, items: _Items, error: Exception) -> None:
+    def _put_back_or_end(self, message: RetryMessage, items: Items, error: Exception) -> None:
         """Put blobs back that an error keeps from being resubmitted, unless it has done so for too long."""
         waited = self._ambient.now() - message.enqueued_at
         if waited < self._rules.polling.tracking_timeout:
             self._put_back(message, items, error)
             return
-        self._end(message, items, RetryState.NOT_RESUBMITTABLE, f"it was tried for {waited}: {error}")
+        self._rows.end(message, items, RetryState.NOT_RESUBMITTABLE, f"it was tried for {waited}: {error}")
 
-    def _put_back(self, message: RetryMessage, items: _Items, why: Exception | str) -> None:
+    def _put_back(self, message: RetryMessage, items: Items, why: Exception | str) -> None:
         delay = put_back_delay(
             self._ambient.now() - message.enqueued_at,
             base=self._rules.retrying.base_delay,
@@ -403,30 +310,8 @@ class Resubmitter:
         return known[0].max_blobs_per_request
 
 
-def _items(message: RetryMessage, stored: Mapping[str, BlobRow]) -> _Items:
-    """The message's blobs by the keys of their rows: the one that the message gives, else by what it says of them."""
-    reports = [BlobReport(status="", source_id=blob.source_id, url=blob.url) for blob in message.blobs]
-    found = zip(keyed(stored, reports), message.blobs, strict=True)
-    return {blob.key if blob.key in stored and blob.key else key: blob for (key, _), blob in found}
-
-
-def _joined(groups: Iterable[_Items]) -> _Items:
+def _joined(groups: Iterable[Items]) -> Items:
     return {key: blob for group in groups for key, blob in group.items()}
-
-
-def _held(row: BlobRow | None, key: str, blob: RetryBlob, message: RetryMessage) -> BlobRow:
-    """The row of a blob whose message is in hand."""
-    if row is None:
-        report = BlobReport(
-            status=BlobStatus.FAILED,
-            source_id=blob.source_id,
-            url=blob.url and bare_url(blob.url),
-            error_code=blob.error_code,
-            failure_status=blob.failure_status,
-            details=blob.details,
-        )
-        return BlobRow(key, report, message.attempt, RetryState.ENQUEUED)
-    return replace(row, retry_state=RetryState.ENQUEUED) if row.retry_state is RetryState.PENDING else row
 
 
 def _source_id(message: RetryMessage, key: str, blob: RetryBlob) -> str:

@@ -8,7 +8,7 @@ import pytest
 from shared.errors import AccessRefused, RequestRejected, Throttled, Unavailable
 from shared.messages import RetryMessage
 from shared.model import BlobReport, BlobStatus, Counts, Operation, OperationState, RetryState, StatusReport
-from shared.resubmit import CLAIM
+from shared.retry_rows import CLAIM, RetryRows
 from tests.support.parts import CLUSTER, RETRYING, Parts, blob
 
 A, B, C = (f"https://account.blob.core.windows.net/c/{name}.csv" for name in "abc")
@@ -393,7 +393,7 @@ def test_a_submission_is_not_begun_when_the_claim_is_about_to_end(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operation, message = failed(parts, A)
-    claim = parts.resubmitter._claim  # noqa: SLF001, made slow
+    claim = RetryRows.claim
 
     def slow(*arguments: object) -> frozenset[str]:
         got = claim(*arguments)  # type: ignore[arg-type]  # what it was called with
@@ -401,7 +401,7 @@ def test_a_submission_is_not_begun_when_the_claim_is_about_to_end(
         return got
 
     with monkeypatch.context() as storage:
-        storage.setattr(parts.resubmitter, "_claim", slow)
+        storage.setattr(RetryRows, "claim", slow)
         parts.resubmitter.handle(message)
     assert parts.adx.submitted == []
     (put_back,) = parts.retries()
