@@ -13,7 +13,7 @@ app = func.FunctionApp()
 @app.queue_trigger("message", settings.operations_queue, STORAGE_CONNECTION)
 def register_operation(message: func.QueueMessage) -> None:
     """An upstream job has posted an operation ID."""
-    tracker(settings).register_operation(message.get_body())
+    tracker(settings).register_operation(message.get_body(), message.id)
 
 
 @app.function_name("poll_operations")
@@ -27,7 +27,7 @@ def poll_operations(timer: func.TimerRequest) -> None:  # noqa: ARG001, the work
 @app.queue_trigger("message", settings.poll_queue, STORAGE_CONNECTION)
 def poll_batch(message: func.QueueMessage) -> None:
     """More was due than one instance takes on; this is a part of it."""
-    tracker(settings).poll_batch(message.get_body())
+    tracker(settings).poll_batch(message.get_body(), message.id)
 
 
 if settings.retrying.mode is RetryMode.RESUBMIT:
@@ -36,7 +36,7 @@ if settings.retrying.mode is RetryMode.RESUBMIT:
     @app.queue_trigger("message", settings.retry_queue, STORAGE_CONNECTION)
     def resubmit_blobs(message: func.QueueMessage) -> None:
         """Some blobs failed in a way that may pass."""
-        tracker(settings).resubmit_blobs(message.get_body())
+        tracker(settings).resubmit_blobs(message.get_body(), message.id)
 
 
 @app.function_name("prune_results")

@@ -2,7 +2,8 @@
 
     python samples/upstream_job.py CONTAINER_SAS_URL DATABASE TABLE FORMAT
 
-Reads KUSTO_INGEST_URI, and IngestionStorage (a connection string) for the queue. The SAS needs read and list.
+Reads KUSTO_INGEST_URI, and for the queue IngestionStorage (a connection string) or, for access by identity,
+IngestionStorage__queueServiceUri. The SAS needs read and list.
 """
 
 import json
@@ -16,8 +17,19 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
-STORAGE = "IngestionStorage"
+if len(sys.argv) != 5:
+    sys.exit(__doc__)
 container_url, database, table, blob_format = sys.argv[1:5]
+
+
+def queue_client() -> QueueClient:
+    """The queue that the tracker reads."""
+    name, storage = "ingestion-operations", os.environ.get("IngestionStorage", "")
+    if storage:
+        return QueueClient.from_connection_string(storage, name)
+    return QueueClient(os.environ["IngestionStorage__queueServiceUri"], name, credential=DefaultAzureCredential())
+
+
 adx = os.environ["KUSTO_INGEST_URI"]
 is_local = adx.startswith("http://127.0.0.1")
 token = "local" if is_local else DefaultAzureCredential().get_token(f"{adx}/.default").token
@@ -26,7 +38,7 @@ properties = {"format": blob_format, "enableTracking": True, "ignoreFirstRecord"
 with (
     requests.Session() as session,
     ContainerClient.from_container_url(container_url) as container,
-    QueueClient.from_connection_string(os.environ[STORAGE], "ingestion-operations") as queue,
+    queue_client() as queue,
 ):
     for group in batched(container.list_blobs(), 20, strict=False):  # ADX takes 20 blobs a request, of one format
         blobs = [{"url": container.get_blob_client(blob.name).url, "sourceId": str(uuid.uuid4())} for blob in group]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
@@ -16,7 +17,7 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from shared import queues
 from shared.ambient import Ambient
 from shared.blob_access import make_access
-from shared.endpoints import Endpoints, is_known_kusto
+from shared.endpoints import Endpoints, doubtful_endpoint
 from shared.fields import MessageRefused
 from shared.kusto.client import KustoClient
 from shared.kusto.tokens import IdentityTokens, LocalTokens
@@ -48,7 +49,7 @@ class StorageFailed(Exception):
 
 
 class Tracker:
-    """What the functions call; each takes a message's body as it came."""
+    """What the functions call; each takes a message's body as it came, and the message's ID to be told by."""
 
     def __init__(self, settings: Settings, ambient: Ambient) -> None:
         credential = None if settings.storage.connection_string else _credential(settings.storage.client_id)
@@ -61,7 +62,9 @@ class Tracker:
         retries, batches = (
             Queue(queue_service.get_queue_client(name)) for name in (settings.retry_queue, settings.poll_queue)
         )
-        for each in (operations, blobs, outstanding_table, retries, batches):
+        incoming = Queue(queue_service.get_queue_client(settings.operations_queue))
+        # The host's triggers wait for their queues and don't create them.
+        for each in (operations, blobs, outstanding_table, incoming, retries, batches):
             each.create()
         self._poison = {
             name: Queue(queue_service.get_queue_client(f"{name}-poison"))
@@ -99,27 +102,25 @@ class Tracker:
         )
         self._pruner = Pruner(results, settings.retention, BUDGET, ambient)
 
-    def register_operation(self, body: bytes) -> None:
+    def register_operation(self, body: bytes, message_id: str | None) -> None:
         """Begin to watch an operation."""
-        self._read(
-            self._settings.operations_queue,
-            body,
-            lambda: read_operation(body, self._defaults),
-            self._registrar.register,
-        )
+        message = _Message(self._settings.operations_queue, body, message_id)
+        self._handle(message, lambda: read_operation(body, self._defaults), self._registrar.register)
 
     def poll_operations(self) -> None:
         """Poll what is due."""
         with self._told_safely():
             self._poller.tick()
 
-    def poll_batch(self, body: bytes) -> None:
+    def poll_batch(self, body: bytes, message_id: str | None) -> None:
         """Poll one batch of what is due."""
-        self._read(self._settings.poll_queue, body, lambda: read_poll_batch(body), self._poller.batch)
+        message = _Message(self._settings.poll_queue, body, message_id)
+        self._handle(message, lambda: read_poll_batch(body), self._poller.batch)
 
-    def resubmit_blobs(self, body: bytes) -> None:
+    def resubmit_blobs(self, body: bytes, message_id: str | None) -> None:
         """Try the blobs of a retry message again."""
-        self._read(self._settings.retry_queue, body, lambda: read_retry(body, self._defaults), self._resubmitter.handle)
+        message = _Message(self._settings.retry_queue, body, message_id)
+        self._handle(message, lambda: read_retry(body, self._defaults), self._resubmitter.handle)
 
     def prune_results(self) -> None:
         """Remove results past retention."""
@@ -136,22 +137,32 @@ class Tracker:
             first_line = str(error.message or error).strip().partition("\n")[0]
             raise StorageFailed(f"{type(error).__name__}: {redact(first_line)}") from None
 
-    def _read[M](self, queue: str, body: bytes, read: Callable[[], M], handle: Callable[[M], object]) -> None:
+    def _handle[M](self, message: "_Message", read: Callable[[], M], handle: Callable[[M], object]) -> None:
         """Handle a message; one that can't be understood is kept in the poison queue as it came."""
         with self._told_safely():
             try:
-                message = read()
+                content = read()
             except MessageRefused as refusal:
-                self._poison[queue].send(_as_text(body))
+                self._poison[message.queue].send(_as_text(message.body))
                 event(
                     "message.refused",
-                    f"{refusal}; it is kept in {queue}-poison",
+                    f"{refusal}; it is kept in {message.queue}-poison",
                     level=logging.ERROR,
-                    queue=queue,
-                    bytes=len(body),
+                    queue=message.queue,
+                    message_id=message.message_id,
+                    bytes=len(message.body),
                 )
                 return
-            handle(message)
+            handle(content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message as it came: which queue's, its body, and the ID that the queue gave it."""
+
+    queue: str
+    body: bytes
+    message_id: str | None
 
 
 @cache
@@ -160,12 +171,9 @@ def _build(settings: Settings) -> Tracker:
         # They tell of every request.
         logging.getLogger(name).setLevel(logging.WARNING)
     for uri in sorted({settings.ingest_uri, *settings.allowed_ingest_uris}):
-        if not is_known_kusto(uri):
-            event(
-                "settings.unknown_endpoint",
-                f"{uri} is in none of the domains of Azure Data Explorer; check that a token may go there",
-                level=logging.WARNING,
-            )
+        doubt = doubtful_endpoint(uri)
+        if doubt:
+            event("settings.doubtful_endpoint", f"{uri} {doubt}", level=logging.WARNING)
     return Tracker(settings, Ambient())
 
 

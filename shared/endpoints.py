@@ -51,9 +51,16 @@ def is_loopback(origin: str) -> bool:
     return bool(_LOOPBACK.fullmatch(_host(origin)))
 
 
-def is_known_kusto(origin: str) -> bool:
-    """Whether an origin is one that the SDKs send tokens to, or on this machine."""
-    return is_loopback(origin) or _host(origin).endswith(_KUSTO_DOMAINS)
+def doubtful_endpoint(origin: str) -> str | None:
+    """What makes an origin worth a second look: it is none that the SDKs send tokens to, or no ingestion endpoint."""
+    host = _host(origin)
+    if is_loopback(origin):
+        return None
+    if not host.endswith(_KUSTO_DOMAINS):
+        return "is in none of the domains of Azure Data Explorer; check that a token may go there"
+    if not host.startswith(("ingest-", "private-ingest-")):
+        return "is no ingestion endpoint; those of Azure Data Explorer begin with https://ingest-"
+    return None
 
 
 def cluster_name(origin: str) -> str:

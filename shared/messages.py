@@ -44,10 +44,26 @@ class NamedBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where an operation comes from. ``attempt`` 1 is what upstream submitted; its root is itself.
+
+    The app gives it to what it submits again; so can a consumer of the retry queue.
+    """
+
+    attempt: int = 1
+    root_operation_id: str | None = None
+    parent_operation_id: str | None = None
+
+
+FROM_UPSTREAM = Lineage()
+
+
+@dataclass(frozen=True, slots=True)
 class OperationMessage:
     """A message of ``ingestion-operations``. ``extra`` has the fields that the app does not know."""
 
     operation: Operation
+    lineage: Lineage = FROM_UPSTREAM
     properties: Properties | None = field(default=None, repr=False)
     blobs: tuple[NamedBlob, ...] = ()
     correlation_id: str | None = None
@@ -136,6 +152,11 @@ def read_operation(body: bytes, defaults: Defaults, *, is_ours: bool = False) ->
     _check_keys(operation)
     return OperationMessage(
         operation=operation,
+        lineage=Lineage(
+            attempt=fields.number("attempt", MOST_COUNT) or 1,
+            root_operation_id=_optional_name(fields, "rootOperationId"),
+            parent_operation_id=_optional_name(fields, "parentOperationId"),
+        ),
         properties=fields.object("properties"),
         blobs=tuple(_named_blob(Fields(blob)) for blob in fields.objects("blobs")),
         correlation_id=_correlation_id(fields),
@@ -152,6 +173,11 @@ def write_operation(message: OperationMessage) -> str:
             "database": message.operation.database,
             "table": message.operation.table,
             "cluster": message.operation.cluster,
+            **_without_none(
+                attempt=message.lineage.attempt,
+                rootOperationId=message.lineage.root_operation_id,
+                parentOperationId=message.lineage.parent_operation_id,
+            ),
             "properties": message.properties,
             "blobs": [
                 {
@@ -305,6 +331,10 @@ def _check_keys(operation: Operation) -> None:
     partition = keys.operations_partition(operation, cluster_name(operation.cluster), datetime.now(UTC))
     if max(keys.utf16_length(partition), keys.utf16_length(keys.escape(operation.operation_id))) > keys.LONGEST_KEY:
         raise MessageRefused(f"operationId, or database and table, are longer than {keys.LONGEST_KEY} characters")
+
+
+def _optional_name(fields: Fields, name: str) -> str | None:
+    return fields.name(name) if fields.string(name) else None
 
 
 def _correlation_id(fields: Fields) -> str | None:

@@ -267,7 +267,7 @@ class Poller:
                 run.refusals.setdefault(scope, error)
         if self._seldom.may_say((scope, type(error))):
             level = logging.ERROR if isinstance(error, AccessRefused | EndpointNotAllowed) else logging.WARNING
-            event(_EVENTS[type(error)], str(error), level=level, cluster=operation.cluster)
+            event(_EVENTS[type(error)], str(error), level=level, about=operation)
 
 
 def _scopes(operation: Operation) -> tuple[tuple[str, ...], tuple[str, ...]]:

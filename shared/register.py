@@ -4,8 +4,6 @@ Three writes, in this order, each insert-only: the pointer among the blobs, the 
 row of ``IngestionOperations``. A crash between two of them is made good by the message's next delivery.
 """
 
-from dataclasses import dataclass
-
 from shared.ambient import Ambient
 from shared.backoff import spread
 from shared.endpoints import cluster_name
@@ -16,18 +14,6 @@ from shared.settings import Polling
 from shared.store.outstanding import OutstandingOperations
 from shared.store.results import Results, pointer_to
 from shared.telemetry import event
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """Where an operation comes from. ``attempt`` 1 is what upstream submitted; its root is itself."""
-
-    attempt: int = 1
-    root_operation_id: str | None = None
-    parent_operation_id: str | None = None
-
-
-FROM_UPSTREAM = Lineage()
 
 
 class Registrar:
@@ -45,7 +31,7 @@ class Registrar:
         self._polling = polling
         self._ambient = ambient
 
-    def register(self, message: OperationMessage, lineage: Lineage = FROM_UPSTREAM) -> bool:
+    def register(self, message: OperationMessage) -> bool:
         """Begin to watch the message's operation. False if it is known already, watched or settled."""
         operation = message.operation
         pointer, is_new = self._results.point(
@@ -54,14 +40,14 @@ class Registrar:
         if not is_new and self._is_settled(pointer):
             event("operation.known", "a message for a settled operation changes nothing", about=operation)
             return False
-        outstanding = self._first(message, lineage, pointer)
+        outstanding = self._first(message, pointer)
         added = self._outstanding.add(outstanding, message)
         self._results.add_operation(outstanding)
         event(
             "operation.registered" if added else "operation.known",
             "watching it from now on" if added else "it is watched already",
             about=operation,
-            attempt=lineage.attempt,
+            attempt=message.lineage.attempt,
             blobs=len(message.blobs),
             correlation_id=message.correlation_id,
         )
@@ -71,7 +57,8 @@ class Registrar:
         row = self._results.operation(pointer)
         return row is not None and row.state is not OperationState.IN_PROGRESS
 
-    def _first(self, message: OperationMessage, lineage: Lineage, pointer: Pointer) -> Outstanding:
+    def _first(self, message: OperationMessage, pointer: Pointer) -> Outstanding:
+        lineage = message.lineage
         return Outstanding(
             operation=message.operation,
             registered_at=pointer.registered_at,

@@ -17,7 +17,7 @@ from shared.ambient import Ambient
 from shared.backoff import put_back_delay
 from shared.blob_access import Access, AccessFailed, NoBlob
 from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected, Unavailable
-from shared.messages import MOST_BLOBS, NamedBlob, OperationMessage, RetryBlob, RetryMessage, write_retry
+from shared.messages import MOST_BLOBS, Lineage, NamedBlob, OperationMessage, RetryBlob, RetryMessage, write_retry
 from shared.model import (
     BlobSource,
     IngestionLimits,
@@ -29,7 +29,7 @@ from shared.model import (
 from shared.outcome import keyed
 from shared.queues import Queue
 from shared.records import BlobRow
-from shared.register import Lineage, Registrar
+from shared.register import Registrar
 from shared.retry_decision import OPEN, Action, Circumstances, Rules, decide, deduplication_tag, resubmission_properties
 from shared.retry_rows import CLAIM, Items, RetryRows, items_of
 from shared.settle import Settler
@@ -254,6 +254,7 @@ class Resubmitter:
         self._registrar.register(
             OperationMessage(
                 operation=Operation(operation.cluster, operation.database, operation.table, operation_id),
+                lineage=Lineage(message.attempt + 1, message.root_operation_id, operation.operation_id),
                 properties=message.properties,
                 blobs=tuple(
                     NamedBlob(blob.url, _source_id(message, key, blob), blob.raw_size, blob.url_brought, blob.extra)
@@ -261,12 +262,7 @@ class Resubmitter:
                 ),
                 correlation_id=message.correlation_id,
                 extra=message.extra,
-            ),
-            Lineage(
-                attempt=message.attempt + 1,
-                root_operation_id=message.root_operation_id,
-                parent_operation_id=operation.operation_id,
-            ),
+            )
         )
 
     def _put_back_or_end(self, message: RetryMessage, items: Items, error: Exception) -> None:

@@ -216,6 +216,10 @@ def _retrying(read: "_Reader") -> Retrying:
     )
 
 
+def _seconds(time: timedelta) -> int:
+    return int(time.total_seconds())
+
+
 def _days(days: int) -> timedelta | None:
     return timedelta(days=days) if days else None
 
@@ -229,19 +233,28 @@ def _contradictions(settings: Settings) -> list[str]:
     rules = [
         (
             len({name for queue in queues for name in (queue, f"{queue}-poison")}) < 2 * len(queues),
-            "OPERATIONS_QUEUE, RETRY_QUEUE, POLL_QUEUE: expected three different names, none another's with -poison",
+            (
+                f"OPERATIONS_QUEUE, RETRY_QUEUE, POLL_QUEUE: found {', '.join(queues)}; expected "
+                "three different names, none of them another's with -poison"
+            ),
         ),
         (
             polling.min_interval > polling.max_interval,
-            "POLL_MIN_INTERVAL_SECONDS: expected at most POLL_MAX_INTERVAL_SECONDS",
+            (
+                f"POLL_MIN_INTERVAL_SECONDS: found {_seconds(polling.min_interval)}; expected at most "
+                f"POLL_MAX_INTERVAL_SECONDS, which is {_seconds(polling.max_interval)}"
+            ),
         ),
         (
             retrying.base_delay > retrying.max_delay,
-            "RETRY_BASE_DELAY_SECONDS: expected at most RETRY_MAX_DELAY_SECONDS",
+            (
+                f"RETRY_BASE_DELAY_SECONDS: found {_seconds(retrying.base_delay)}; expected at most "
+                f"RETRY_MAX_DELAY_SECONDS, which is {_seconds(retrying.max_delay)}"
+            ),
         ),
         (
             settings.retention is not None and settings.retention <= polling.tracking_timeout,
-            "RESULTS_RETENTION_DAYS: expected more than TRACKING_TIMEOUT_HOURS, or results go while they are made",
+            "RESULTS_RETENTION_DAYS: found less than TRACKING_TIMEOUT_HOURS; expected more, or results go while made",
         ),
         (
             settings.auth is KustoAuth.NONE and bool(remote),

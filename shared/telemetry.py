@@ -1,6 +1,7 @@
 """Log lines worth reading: one event each, with a stable name to query by and its facts as fields.
 
-``extra`` carries ``event`` and the facts; the text repeats them for a reader. docs/logs.md lists the names.
+``extra`` carries ``event`` and the facts for what collects logs inside the process; the text repeats them, as Azure's
+Python worker hands on nothing else. docs/logs.md lists the names.
 """
 
 import logging

@@ -21,7 +21,7 @@ from local.demo.watch import OPERATIONS_QUEUE, RETRY_QUEUE
 TABLES = "IngestionOperations, IngestionBlobs, OutstandingOperations"
 LOG_LINES = 15
 INDENT = (0, 0, 0, 2)
-WIDE = 100
+WIDE = 110
 LONGEST_NAME = 24
 DIM = "bright_black"
 
@@ -139,6 +139,7 @@ def _print_outcome(console: Console, plan: Plan, facts: Facts) -> None:
     _print_counted(console, "What became of it", operations)
     console.print("          (a state stays when failed files load in a later operation)", style=DIM)
     _print_counted(console, "", files)
+    console.print("          (a failure that ADX mends at once may pass unseen)", style=DIM)
 
 
 def _print_counted(console: Console, title: str, counted: Sequence[tuple[int, str]]) -> None:

@@ -58,6 +58,8 @@ def apply_settings(app: Path, settings: Path | None, environment: MutableMapping
     if path is None:
         return None
     values = _read_json(path).get("Values", {})
+    if not isinstance(values, dict):
+        raise SettingsRefused(f"{path}: Values must be an object of settings")
     for name, value in values.items():
         if not isinstance(value, str):
             raise SettingsRefused(f"{path}: Values.{name} must be a string, as Core Tools demands")
@@ -152,7 +154,8 @@ def storage_connection(name: str | None, environment: Mapping[str, str]) -> str:
     value = environment.get(setting)
     if not value:
         raise SettingsRefused(
-            f"the setting {setting}, a trigger's connection, is missing; it must be a connection string"
+            f"the setting {setting}, a trigger's connection, is missing; it must be a connection string, as access by "
+            "identity is not imitated here"
         )
     if is_development_storage(value):
         return connection_string(DEFAULT_PORTS)

@@ -258,6 +258,33 @@ def test_a_blob_whose_url_nobody_brought_is_read_in_the_way_of_the_setting(
     assert (blob.get("ErrorCode"), blob["Url"]) == (error_code, world.blob(operation_id)["Url"])
 
 
+def test_a_consumer_of_the_retry_queue_can_keep_the_lineage_and_the_limit(world: World, adx: AdxSimulator) -> None:
+    adx.set_faults([BlobFault(kind="transient", url_contains="flaky")])
+    world.start_host(RETRY_MODE="handoff", RETRY_MAX_ATTEMPTS="2")
+    url = world.upload("flaky.csv", GOOD)
+    first = world.submit_and_post([url])
+    (text,) = eventually(lambda: world.waiting("RETRY_QUEUE"))
+    message = json.loads(text)
+    second = world.submit_and_post(
+        [url],
+        attempt=message["attempt"] + 1,
+        rootOperationId=message["rootOperationId"],
+        parentOperationId=message["operationId"],
+    )
+    row = world.settled(second)
+    assert (row["Attempt"], row["RootOperationId"], row["ParentOperationId"]) == (2, first, first)
+    assert world.blob(second)["RetryState"] == "AttemptsExhausted"
+
+
+def test_the_app_makes_its_queues_where_the_host_waits_for_them(world: World) -> None:
+    for name in world.names.values():
+        world.queues.delete_queue(name)
+    world.start_host(create_queues=False)
+    eventually(lambda: set(world.names.values()) <= {queue.name for queue in world.queues.list_queues()})
+    operation_id = world.submit_and_post([world.upload("good.csv", GOOD)])
+    assert world.settled(operation_id)["State"] == "Succeeded"
+
+
 def test_an_operation_that_adx_does_not_know_ends_not_found(world: World) -> None:
     world.start_host(NOT_FOUND_GRACE_MINUTES="0")
     operation_id = str(uuid.uuid4())

@@ -76,10 +76,13 @@ class World:
             **self.settings,
         }
 
-    def start_host(self, *, disabled: str = "", invisible_seconds: int = 600, **settings: str) -> FunctionsHost:
+    def start_host(
+        self, *, disabled: str = "", invisible_seconds: int = 600, create_queues: bool = True, **settings: str
+    ) -> FunctionsHost:
         """The app, listening, but for a function that is disabled."""
         env = {**self.env, **settings, f"AzureWebJobs.{disabled}.Disabled": "true"}
-        return self.stack.enter_context(FunctionsHost.start(env, invisible_seconds=invisible_seconds))
+        host = FunctionsHost.start(env, invisible_seconds=invisible_seconds, create_queues=create_queues)
+        return self.stack.enter_context(host)
 
     def post(self, message: object, queue: str = "OPERATIONS_QUEUE") -> None:
         """Put a message on a queue: a text as it is, anything else as JSON."""
