@@ -98,6 +98,7 @@ class RetryMessage:
     """A message of ``ingestion-retries``: one resubmission. ``attempt`` is that of the operation that failed.
 
     ``missing_since``: when ADX began to answer without these blobs, if it does; kept while the message is put back.
+    ``put_backs``: how often it was.
     """
 
     operation: Operation
@@ -108,16 +109,21 @@ class RetryMessage:
     properties: Properties | None = field(default=None, repr=False)
     correlation_id: str | None = None
     missing_since: datetime | None = None
+    put_backs: int = 0
     extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PollBatch:
-    """A message of ``ingestion-polls``: the due rows of one shard from ``first`` to ``last``, both included."""
+    """A message of ``ingestion-polls``: the due rows of one shard from ``first`` to ``last``, both included.
+
+    ``since``: when the lease began that it was handed out under; after its end all that is due is handed out again.
+    """
 
     shard: str
     first: str
     last: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +226,7 @@ def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
         attempt=fields.number("attempt", MOST_COUNT) or 1,
         enqueued_at=fields.time("enqueuedAt"),
         missing_since=fields.time("missingSince") if fields.string("missingSince") else None,
+        put_backs=fields.number("putBacks", MOST_COUNT) or 0,
         blobs=tuple(_retry_blob(Fields(blob)) for blob in fields.objects("blobs")),
         properties=fields.object("properties"),
         correlation_id=fields.string("correlationId"),
@@ -242,7 +249,7 @@ def write_retry(message: RetryMessage) -> str:
             "properties": message.properties,
             "correlationId": message.correlation_id,
             "enqueuedAt": _isoformat(message.enqueued_at),
-            **_without_none(missingSince=_isoformat(message.missing_since)),
+            **_without_none(missingSince=_isoformat(message.missing_since), putBacks=message.put_backs or None),
             "blobs": [_retry_blob_fields(blob) for blob in message.blobs],
         }
     )
@@ -299,12 +306,14 @@ def read_poll_batch(body: bytes) -> PollBatch:
     fields = Fields(content)
     if (shard := fields.name("shard")) not in keys.SHARDS:
         raise MessageRefused("the shard is none of 0 to f")
-    return PollBatch(shard=shard, first=fields.name("first"), last=fields.name("last"))
+    return PollBatch(shard=shard, first=fields.name("first"), last=fields.name("last"), since=fields.time("since"))
 
 
 def write_poll_batch(batch: PollBatch) -> str:
     """The batch as JSON, as ``read_poll_batch`` takes it."""
-    return _dump({"version": 1, "shard": batch.shard, "first": batch.first, "last": batch.last})
+    return _dump(
+        {"version": 1, "shard": batch.shard, "first": batch.first, "last": batch.last, "since": _isoformat(batch.since)}
+    )
 
 
 def _dump(fields: Mapping[str, Any]) -> str:

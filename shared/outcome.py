@@ -1,6 +1,6 @@
 """What became of an operation and its blobs: pure functions on what ADX reported and what was written down before."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ from shared.model import (
     BlobReport,
     BlobStatus,
     Counts,
+    FailureStatus,
     OperationState,
     RetryState,
     StatusReport,
@@ -41,6 +42,19 @@ def counts_of(rows: Iterable[BlobRow]) -> Counts:
     return Counts.of(
         replace(row.report, status=BlobStatus.SUCCEEDED) if row.report.has_succeeded else row.report for row in rows
     )
+
+
+def as_settled(rows: Iterable[BlobRow]) -> list[BlobRow]:
+    """The rows with a blob that the service is trying again as the Transient failure that it was settled as.
+
+    That is what it is until it is known to have succeeded, or is submitted again.
+    """
+    return [
+        row
+        if row.report.is_final or row.retry_state not in {RetryState.PENDING, RetryState.ENQUEUED}
+        else replace(row, report=replace(row.report, status=BlobStatus.FAILED, failure_status=FailureStatus.TRANSIENT))
+        for row in rows
+    ]
 
 
 def looks_finished(counts: Counts, named_blobs: int) -> bool:
@@ -99,6 +113,7 @@ def keyed(stored: Mapping[str, BlobRow], reports: Sequence[BlobReport]) -> list[
     """
     bare = [replace(each, url=each.url and bare_url(each.url)) for each in reports]
     own = _own_keys(bare)
+    named = _by_names(stored.values())
     ids = Counter(each.source_id for each in (*bare, *(row.report for row in stored.values())))
     taken = {key for key in own if key in stored}
     pairs = []
@@ -108,13 +123,23 @@ def keyed(stored: Mapping[str, BlobRow], reports: Sequence[BlobReport]) -> list[
             is_unique = ids[report.source_id] <= 2  # noqa: PLR2004
             alike = (
                 row.key
-                for row in stored.values()
+                for row in (*named["id", report.source_id], *named["url", report.url])
                 if row.key not in taken and _may_be_same(row.report, report, is_unique=is_unique)
             )
             key = next(alike, key)  # noqa: PLW2901, the row that it has already
         taken.add(key)
         pairs.append((key, report))
     return pairs
+
+
+def _by_names(rows: Iterable[BlobRow]) -> dict[tuple[str, str | None], list[BlobRow]]:
+    """The rows by their ``sourceId`` and by their URL; those without are under neither."""
+    named: dict[tuple[str, str | None], list[BlobRow]] = defaultdict(list)
+    for row in rows:
+        for kind, name in (("id", row.report.source_id), ("url", row.report.url)):
+            if name is not None:
+                named[kind, name].append(row)
+    return named
 
 
 def _own_keys(reports: Iterable[BlobReport]) -> list[str]:

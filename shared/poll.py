@@ -41,7 +41,7 @@ from shared.queues import Queue
 from shared.records import Outstanding
 from shared.redaction import redact
 from shared.settle import OperationGone, Settler
-from shared.store.outstanding import OutstandingOperations
+from shared.store.outstanding import DISPATCH_LEASE, OutstandingOperations
 from shared.telemetry import Seldom, event
 
 _PAUSE = timedelta(seconds=30)
@@ -130,12 +130,17 @@ class Poller:
         event("polls.dispatched", "more is due than one instance takes on", operations=sent, seconds=_seconds(run))
 
     def batch(self, batch: PollBatch) -> None:
-        """Poll one batch that was handed out."""
+        """Poll one batch that was handed out, unless all that is due is handed out again by now."""
+        if self._is_stale(batch):
+            return
         run = self._run()
         self._poll_all(self._outstanding.batch(batch), run)
-        if run.did["left"]:
+        if run.did["left"] and not self._is_stale(batch):
             # Whoever takes it finds only what is left of it.
             self._batches.send(write_poll_batch(batch))
+
+    def _is_stale(self, batch: PollBatch) -> bool:
+        return self._now() - batch.since >= DISPATCH_LEASE
 
     def _run(self) -> _Run:
         return _Run(ends=time.monotonic() + self._budget.total_seconds())

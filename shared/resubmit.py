@@ -30,8 +30,17 @@ from shared.outcome import keyed
 from shared.queues import Queue
 from shared.records import BlobRow
 from shared.register import Registrar
-from shared.retry_decision import OPEN, Action, Circumstances, Rules, decide, deduplication_tag, resubmission_properties
-from shared.retry_rows import CLAIM, Items, RetryRows, items_of
+from shared.retry_decision import (
+    OPEN,
+    Action,
+    Circumstances,
+    Rules,
+    decide,
+    deduplication_tag,
+    is_given_up,
+    resubmission_properties,
+)
+from shared.retry_rows import CLAIM, Items, RetryRows, blob_of, items_of
 from shared.settle import Settler
 from shared.store.results import Results
 from shared.telemetry import event
@@ -83,7 +92,11 @@ class Resubmitter:
     def handle(self, message: RetryMessage) -> None:
         """See a message's blobs to where they can be brought now; what is left is put back, once, at the end."""
         now = self._ambient.now()
-        message = replace(message, enqueued_at=min(message.enqueued_at, now))
+        message = replace(
+            message,
+            enqueued_at=min(message.enqueued_at, now),
+            missing_since=message.missing_since and min(message.missing_since, now),
+        )
         stored = self._results.blobs(message.operation)
         items = items_of(message, stored)
         self._complete(message, items, stored)
@@ -105,12 +118,18 @@ class Resubmitter:
 
     def _complete(self, message: RetryMessage, items: Items, stored: Mapping[str, BlobRow]) -> None:
         """Do again what a crash may have cut short after an earlier delivery had written its outcome."""
-        resubmitted: dict[str, Items] = defaultdict(dict)
-        for key, blob in items.items():
-            row = stored.get(key)
-            if row and row.retry_state is RetryState.RESUBMITTED and row.retry_operation_id:
-                resubmitted[row.retry_operation_id][key] = blob
-        for operation_id, group in resubmitted.items():
+        resubmitted = {
+            row.retry_operation_id
+            for key in items
+            if (row := stored.get(key)) and row.retry_state is RetryState.RESUBMITTED and row.retry_operation_id
+        }
+        for operation_id in resubmitted:
+            # All that went with it, this message's blobs or not: it has ended only when all of them are accounted for.
+            group = {
+                key: items.get(key) or blob_of(row)
+                for key, row in stored.items()
+                if row.retry_operation_id == operation_id
+            }
             self._register(message, group, operation_id)
         if any(row.retry_state is RetryState.RECOVERED for key in items if (row := stored.get(key))):
             self._settler.correct(message.operation)
@@ -130,38 +149,39 @@ class Resubmitter:
         self._rows.end(message, by_action[Action.EXHAUST], RetryState.ATTEMPTS_EXHAUSTED)
         for key in by_action[Action.REFUSE]:
             self._rows.end(message, [key], RetryState.NOT_RESUBMITTABLE, decisions[key].reason)
-        left, error = self._submit_all(message, by_action[Action.SUBMIT])
-        if error is not None:
-            self._put_back_or_end(message, left, error)
-        waiting = by_action[Action.WAIT] | (left if error is None else {})
+        # What ADX shows is not missing any more; what is submitted on what was known of it before still is.
+        known = replace(message, missing_since=None)
+        shown, hidden = _split(by_action[Action.SUBMIT], around.shown)
+        waiting = by_action[Action.WAIT] | self._submit_all(known, shown)
         if waiting:
-            known = replace(message, missing_since=None)
             self._put_back(known, waiting, "the service or another delivery is at work on them")
+        if left := self._submit_all(message, hidden):
+            self._put_back(message, left, "another delivery is at work on them")
         if by_action[Action.MISSING]:
             since = replace(message, missing_since=message.missing_since or around.now)
             self._put_back(since, by_action[Action.MISSING], "ADX says nothing of them")
 
-    def _submit_all(self, message: RetryMessage, items: Items) -> tuple[Items, Exception | None]:
-        """Submit in requests of as many blobs as the cluster takes.
+    def _submit_all(self, message: RetryMessage, items: Items) -> Items:
+        """Submit in requests of as many blobs as the cluster takes; what an error stops is put back.
 
         Returns:
-            What is left to be put back, and the error that it is left for, if it is for one.
+            What else is left to be put back: claimed by another delivery, or out of time.
         """
         left: Items = {}
         if not items:
-            return left, None
+            return left
         most = 1 if self._rules.retrying.deduplicate else self._most_blobs(message.operation.cluster)
         groups = [dict(group) for group in batched(items.items(), most, strict=False)]
         began = self._ambient.now()
         for place, group in enumerate(groups):
             if self._ambient.now() - began >= _BUDGET:
-                left |= _joined(groups[place:])
-                break
+                return left | _joined(groups[place:])
             try:
                 left |= self._submit_group(message, group)
             except (KustoError, AccessFailed) as error:
-                return left | _joined(groups[place:]), error
-        return left, None
+                self._put_back_or_end(message, left | _joined(groups[place:]), error)
+                return {}
+        return left
 
     def _submit_group(self, message: RetryMessage, group: Items) -> Items:
         """Claim the blobs of a group and submit them in one request; those that another delivery has got are left.
@@ -267,11 +287,13 @@ class Resubmitter:
 
     def _put_back_or_end(self, message: RetryMessage, items: Items, error: Exception) -> None:
         """Put blobs back that an error keeps from being resubmitted, unless it has done so for too long."""
-        waited = self._ambient.now() - message.enqueued_at
-        if waited < self._rules.polling.tracking_timeout:
+        now = self._ambient.now()
+        if not is_given_up(message, now, self._rules.polling):
             self._put_back(message, items, error)
             return
-        self._rows.end(message, items, RetryState.NOT_RESUBMITTABLE, f"it was tried for {waited}: {error}")
+        self._rows.learn(message, items, StatusReport(), self._rules.retrying.max_attempts)
+        reason = f"it was tried for {now - message.enqueued_at}: {error}"
+        self._rows.end(message, items, RetryState.NOT_RESUBMITTABLE, reason)
 
     def _put_back(self, message: RetryMessage, items: Items, why: Exception | str) -> None:
         delay = put_back_delay(
@@ -282,7 +304,8 @@ class Resubmitter:
         )
         if isinstance(why, KustoError) and why.retry_after:
             delay = max(delay, why.retry_after)
-        self._retries.send(write_retry(replace(message, blobs=tuple(items.values()))), delay)
+        again = replace(message, blobs=tuple(items.values()), put_backs=message.put_backs + 1)
+        self._retries.send(write_retry(again), delay)
         event(
             "retry.put_back",
             str(why),
@@ -304,6 +327,12 @@ class Resubmitter:
                 return MOST_BLOBS
             known = self._limits[cluster] = limits, now + timedelta(hours=1)
         return known[0].max_blobs_per_request
+
+
+def _split(items: Items, shown: Mapping[str, object]) -> tuple[Items, Items]:
+    """Those that ADX shows, and the others."""
+    seen = {key: blob for key, blob in items.items() if key in shown}
+    return seen, {key: blob for key, blob in items.items() if key not in shown}
 
 
 def _joined(groups: Iterable[Items]) -> Items:

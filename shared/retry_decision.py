@@ -10,6 +10,9 @@ from shared.model import BlobReport, BlobSource, Operation, Properties, RetrySta
 from shared.records import BlobRow
 from shared.settings import Polling, Retrying
 
+LEAST_PUT_BACKS = 10
+"""How often a message is put back before it is given up, however old it is."""
+
 OPEN = frozenset({RetryState.PENDING, RetryState.ENQUEUED})
 """The retry of a blob has not ended."""
 
@@ -55,6 +58,14 @@ class Circumstances:
     rules: Rules
 
 
+def is_given_up(message: RetryMessage, now: datetime, polling: Polling) -> bool:
+    """Whether a message that can't be seen to has gone round for long enough.
+
+    By its age and by how often it was put back: after a pause of the whole app the first hold-up is not the last word.
+    """
+    return now - message.enqueued_at >= polling.tracking_timeout and message.put_backs >= LEAST_PUT_BACKS
+
+
 def decide(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circumstances) -> Decision:
     """What is to be done with a blob of a retry message, given what ADX just said of it."""
     if row.retry_state not in OPEN:
@@ -67,7 +78,7 @@ def decide(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circums
             return Decision(Action.MISSING)
         current = row.report
     if current is None or not current.is_final:
-        if around.now - message.enqueued_at >= polling.tracking_timeout:
+        if is_given_up(message, around.now, polling):
             return Decision(Action.REFUSE, f"the service has not been done with it for {polling.tracking_timeout}")
         return Decision(Action.MISSING if current is None else Action.WAIT)
     if not current.is_transient:

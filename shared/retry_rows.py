@@ -127,6 +127,11 @@ def items_of(message: RetryMessage, stored: Mapping[str, BlobRow]) -> Items:
     return {blob.key if blob.key in stored and blob.key else key: blob for (key, _), blob in found}
 
 
+def blob_of(row: BlobRow) -> RetryBlob:
+    """What is known of a blob from its row alone: its bare URL."""
+    return RetryBlob(url=row.report.url, source_id=row.report.source_id, key=row.key)
+
+
 def _held(row: BlobRow | None, key: str, blob: RetryBlob, message: RetryMessage) -> BlobRow:
     """The row of a blob whose message is in hand."""
     if row is None:

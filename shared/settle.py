@@ -11,6 +11,7 @@ The order is the guarantee; each step is safe to repeat, and the next poll makes
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -28,12 +29,12 @@ from shared.messages import (
     write_retry,
 )
 from shared.model import BlobReport, Operation, OperationState, RetryState, StatusReport, bare_url
-from shared.outcome import keyed, merge, summarize
+from shared.outcome import as_settled, keyed, merge, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
 from shared.settings import Retrying, RetryMode
 from shared.store.outstanding import OutstandingOperations
-from shared.store.results import Results
+from shared.store.results import Contended, Results
 from shared.telemetry import event
 
 _GIVEN_UP = frozenset({OperationState.NOT_FOUND, OperationState.TIMED_OUT})
@@ -114,7 +115,8 @@ class Settler:
         def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
             return None if row.settled_at else (summary, now)
 
-        if self._results.revise_operation(last.pointer, decide) is None:
+        row = self._results.revise_operation(last.pointer, decide)
+        if row is None:
             # Registering was cut short before this row; its message will come again and find the operation settled.
             self._results.add_operation(last)
             self._results.revise_operation(last.pointer, decide)
@@ -122,6 +124,8 @@ class Settler:
             # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
             self.correct(before.operation)
         self._outstanding.remove(before)
+        if row is not None and row.settled_at is not None:
+            return
         event(
             "operation.settled",
             f"ended {summary.state}",
@@ -162,14 +166,16 @@ class Settler:
             return
 
         def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
-            if row.settled_at is None:
+            rows = as_settled(self._results.blobs(operation).values())
+            if row.settled_at is None or not any(each.retry_state is RetryState.RECOVERED for each in rows):
                 return None
-            rows = list(self._results.blobs(operation).values())
             if row.state in _GIVEN_UP:
                 return summarize(rows, row, row.state), row.settled_at
             return summarize(rows, replace(row, last_error=None), None), row.settled_at
 
-        self._results.revise_operation(pointer, decide)
+        # Whoever wins twice has read the row after this began, and so the blobs that are Recovered.
+        with suppress(Contended):
+            self._results.revise_operation(pointer, decide, tries=2)
 
     def _message(self, before: Outstanding) -> OperationMessage:
         message = self._outstanding.message(before.operation)

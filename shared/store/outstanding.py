@@ -111,18 +111,18 @@ class OutstandingOperations:
     def _dispatch_shard(
         self, shard: str, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]
     ) -> int:
-        since = _lease_begin(self._table.get(shard, keys.DISPATCHED_ROW), now)
+        since = _lease_begin(self._table.get(shard, keys.DISPATCHED_ROW), now) or now
         rows = (str(row["RowKey"]) for row in self._due_rows(shard, now, select=["RowKey"]))
         sent, last = 0, ""
         for group in batched(rows, BATCH, strict=False):
             if is_over():
                 break
-            send(PollBatch(shard=shard, first=group[0], last=group[-1]))
+            send(PollBatch(shard=shard, first=group[0], last=group[-1], since=since))
             sent, last = sent + len(group), group[-1]
         if last:
             # After the sending: a crash between the two sends a batch twice, and loses none.
             note = {"PartitionKey": shard, "RowKey": keys.DISPATCHED_ROW}
-            self._table.upsert({**note, "Last": last, "Since": since or now})
+            self._table.upsert({**note, "Last": last, "Since": since})
         return sent
 
     def _due_rows(self, shard: str, now: datetime, select: Sequence[str] = ()) -> Iterator[Row]:
@@ -203,7 +203,7 @@ def _lease_begin(note: Row | None, now: datetime) -> datetime | None:
 
     Later dispatches don't renew it: what got behind the note, or was lost, must not wait for a quiet time.
     """
-    since = required_moment(note, "Since") if note else None
+    since = moment(note.get("Since")) if note else None
     return since if since and now - since < DISPATCH_LEASE else None
 
 

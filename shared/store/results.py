@@ -141,13 +141,17 @@ class Results:
         raise Contended(f"the blobs of operation {operation.operation_id} are being changed by others")
 
     def revise_operation(
-        self, pointer: Pointer, decide: Callable[[OperationRow], tuple[Summary, datetime | None] | None]
+        self,
+        pointer: Pointer,
+        decide: Callable[[OperationRow], tuple[Summary, datetime | None] | None],
+        tries: int = _MOST_TRIES,
     ) -> OperationRow | None:
         """Change an operation's row, deciding again on the fresh row whenever somebody else was faster.
 
         Args:
             pointer: Where the row is.
             decide: Of the row, what it is to say and since when it is settled; None to leave it.
+            tries: How often others may be faster.
 
         Returns:
             The row as ``decide`` saw it last, or None if there is none.
@@ -155,7 +159,7 @@ class Results:
         Raises:
             Contended: others were faster every time.
         """
-        for _ in range(_MOST_TRIES):
+        for _ in range(tries):
             row = self.operation(pointer)
             decided = decide(row) if row else None
             if row is None or decided is None:

@@ -330,6 +330,23 @@ def test_what_a_batch_leaves_is_handed_out_at_once(parts: Parts, monkeypatch: py
     assert parts.row(operation).state is OperationState.SUCCEEDED
 
 
+def test_batches_do_not_multiply_while_nothing_gets_done(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts.configure(polling=replace(POLLING, inline_limit=0))
+    for number in range(20):
+        parts.register(f"op{number}", A)
+    parts.later(minutes=1)
+    monkeypatch.setattr(parts.poller, "_budget", timedelta())
+    waiting = []
+    for _ in range(4):
+        parts.poller.tick()
+        waiting.append(parts.batch_client.get_queue_properties().approximate_message_count)
+        for _ in range(3):
+            _handle_batches(parts)
+        parts.later(minutes=5)
+        _handle_batches(parts)
+    assert waiting[1:] == waiting[:-1]
+
+
 def test_what_fails_every_time_ends_all_the_same(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     operation = parts.register("op", A)
     parts.adx.says("op", blob(A, "Failed", "Transient"))

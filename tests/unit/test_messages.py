@@ -39,7 +39,7 @@ DEFAULTS = Defaults(Endpoints(CLUSTER, frozenset({OTHER})), "Sales", "Orders")
 LEAST = {"operationId": "ingest_op_12345", "database": "Sales", "table": "Orders"}
 LEAST_RETRY = LEAST | {"version": 1, "rootOperationId": "root", "attempt": 2, "enqueuedAt": "2026-11-24T12:00:00Z"}
 STRANGE_ID = "00001111;11112222;a/b c%2Fd\\e#f?g=h|é😀"
-BATCH = PollBatch("a", "due|20261124T120000.000000Z|a1", "due|20261124T120001.000000Z|a2")
+BATCH = PollBatch("a", "due|20261124T120000.000000Z|a1", "due|20261124T120001.000000Z|a2", NOW)
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 NAME = st.text(

@@ -9,6 +9,7 @@ from shared.model import ALREADY_INGESTED, BlobReport, BlobSource, Json, RetrySt
 from shared.outcome import keyed
 from shared.records import BlobRow
 from shared.retry_decision import (
+    LEAST_PUT_BACKS,
     Action,
     Circumstances,
     Decision,
@@ -70,10 +71,17 @@ def test_a_blob_that_the_service_tries_again_is_waited_for_without_counting(stat
 
 
 def test_the_waiting_for_the_service_has_an_end() -> None:
-    refused = decision(blob("InProgress"), waited=TIMEOUT)
+    often = replace(MESSAGE, put_backs=LEAST_PUT_BACKS)
+    assert decision(blob("InProgress"), message=often, waited=TIMEOUT - SECOND).action is Action.WAIT
+    refused = decision(blob("InProgress"), message=often, waited=TIMEOUT)
     assert refused.action is Action.REFUSE
     assert refused.reason is not None
     assert "2 days" in refused.reason
+
+
+def test_a_message_that_slept_for_long_is_not_given_up_at_its_first_hold_up() -> None:
+    seldom = replace(MESSAGE, put_backs=LEAST_PUT_BACKS - 1)
+    assert decision(blob("InProgress"), message=seldom, waited=10 * TIMEOUT).action is Action.WAIT
 
 
 @pytest.mark.parametrize(
@@ -117,7 +125,7 @@ def test_a_blob_that_was_missing_and_has_failed_for_good_is_refused() -> None:
 
 def test_a_blob_that_was_missing_and_was_in_progress_last_is_waited_for() -> None:
     in_progress = replace(ROW, report=blob("InProgress"))
-    message = replace(MESSAGE, missing_since=NOW)
+    message = replace(MESSAGE, missing_since=NOW, put_backs=LEAST_PUT_BACKS)
     assert decision(None, row=in_progress, message=message, waited=GRACE).action is Action.WAIT
     assert decision(None, row=in_progress, message=message, waited=TIMEOUT).action is Action.REFUSE
 
@@ -126,7 +134,7 @@ def test_a_blob_that_was_missing_and_was_in_progress_last_is_waited_for() -> Non
 def test_while_something_is_in_progress_a_missing_blob_is_waited_for_until_time_is_up(
     missing_since: datetime | None,
 ) -> None:
-    message = replace(MESSAGE, missing_since=missing_since)
+    message = replace(MESSAGE, missing_since=missing_since, put_backs=LEAST_PUT_BACKS)
     for waited in (timedelta(), GRACE, TIMEOUT - SECOND):
         assert decision(None, message=message, waited=waited, is_running=True).action is Action.MISSING
     refused = decision(None, message=message, waited=TIMEOUT, is_running=True)
