@@ -249,7 +249,8 @@ def write_retry(message: RetryMessage) -> str:
             "properties": message.properties,
             "correlationId": message.correlation_id,
             "enqueuedAt": _isoformat(message.enqueued_at),
-            **_without_none(missingSince=_isoformat(message.missing_since), putBacks=message.put_backs or None),
+            "missingSince": _isoformat(message.missing_since),
+            "putBacks": message.put_backs,
             "blobs": [_retry_blob_fields(blob) for blob in message.blobs],
         }
     )
@@ -343,7 +344,10 @@ def _check_keys(operation: Operation) -> None:
 
 
 def _optional_name(fields: Fields, name: str) -> str | None:
-    return fields.name(name) if fields.string(name) else None
+    value = fields.name(name) if fields.string(name) else None
+    if value is not None and keys.utf16_length(value) > keys.LONGEST_KEY:
+        raise MessageRefused(f"'{name}' is longer than {keys.LONGEST_KEY} characters")
+    return value
 
 
 def _correlation_id(fields: Fields) -> str | None:

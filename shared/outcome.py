@@ -47,11 +47,11 @@ def counts_of(rows: Iterable[BlobRow]) -> Counts:
 def as_settled(rows: Iterable[BlobRow]) -> list[BlobRow]:
     """The rows with a blob that the service is trying again as the Transient failure that it was settled as.
 
-    That is what it is until it is known to have succeeded, or is submitted again.
+    That is what it counts as in its operation until it is known to have succeeded.
     """
     return [
         row
-        if row.report.is_final or row.retry_state not in {RetryState.PENDING, RetryState.ENQUEUED}
+        if row.report.is_final or row.retry_state is RetryState.NONE
         else replace(row, report=replace(row.report, status=BlobStatus.FAILED, failure_status=FailureStatus.TRANSIENT))
         for row in rows
     ]

@@ -132,6 +132,7 @@ class Poller:
     def batch(self, batch: PollBatch) -> None:
         """Poll one batch that was handed out, unless all that is due is handed out again by now."""
         if self._is_stale(batch):
+            event("polls.stale", "this batch waited too long; what is due of it is handed out again", shard=batch.shard)
             return
         run = self._run()
         self._poll_all(self._outstanding.batch(batch), run)

@@ -19,6 +19,7 @@ from shared.blob_access import Access, AccessFailed, NoBlob
 from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected, Unavailable
 from shared.messages import MOST_BLOBS, Lineage, NamedBlob, OperationMessage, RetryBlob, RetryMessage, write_retry
 from shared.model import (
+    MOST_COUNT,
     BlobSource,
     IngestionLimits,
     Operation,
@@ -31,6 +32,7 @@ from shared.queues import Queue
 from shared.records import BlobRow
 from shared.register import Registrar
 from shared.retry_decision import (
+    LEAST_PUT_BACKS,
     OPEN,
     Action,
     Circumstances,
@@ -123,14 +125,21 @@ class Resubmitter:
             for key in items
             if (row := stored.get(key)) and row.retry_state is RetryState.RESUBMITTED and row.retry_operation_id
         }
+        unregistered: Items = {}
         for operation_id in resubmitted:
-            # All that went with it, this message's blobs or not: it has ended only when all of them are accounted for.
-            group = {
-                key: items.get(key) or blob_of(row)
-                for key, row in stored.items()
-                if row.retry_operation_id == operation_id
-            }
-            self._register(message, group, operation_id)
+            # All that went with it: it has ended only when all of them are accounted for.
+            group = {key: row for key, row in stored.items() if row.retry_operation_id == operation_id}
+            own = {key: blob for key, blob in items.items() if key in group}
+            if len(own) == len(group):
+                self._register(message, own, operation_id)
+            elif self._results.pointer(_resubmission(message, operation_id)) is None:
+                # The message that submitted them has all their URLs, and is not gone before it has registered them.
+                if message.put_backs < LEAST_PUT_BACKS:
+                    unregistered |= own
+                else:
+                    self._register(message, {key: blob_of(row) for key, row in group.items()} | own, operation_id)
+        if unregistered:
+            self._put_back(message, unregistered, "the delivery that submitted them is to register that")
         if any(row.retry_state is RetryState.RECOVERED for key in items if (row := stored.get(key))):
             self._settler.correct(message.operation)
 
@@ -273,7 +282,7 @@ class Resubmitter:
         operation = message.operation
         self._registrar.register(
             OperationMessage(
-                operation=Operation(operation.cluster, operation.database, operation.table, operation_id),
+                operation=_resubmission(message, operation_id),
                 lineage=Lineage(message.attempt + 1, message.root_operation_id, operation.operation_id),
                 properties=message.properties,
                 blobs=tuple(
@@ -304,7 +313,7 @@ class Resubmitter:
         )
         if isinstance(why, KustoError) and why.retry_after:
             delay = max(delay, why.retry_after)
-        again = replace(message, blobs=tuple(items.values()), put_backs=message.put_backs + 1)
+        again = replace(message, blobs=tuple(items.values()), put_backs=min(message.put_backs + 1, MOST_COUNT))
         self._retries.send(write_retry(again), delay)
         event(
             "retry.put_back",
@@ -327,6 +336,10 @@ class Resubmitter:
                 return MOST_BLOBS
             known = self._limits[cluster] = limits, now + timedelta(hours=1)
         return known[0].max_blobs_per_request
+
+
+def _resubmission(message: RetryMessage, operation_id: str) -> Operation:
+    return replace(message.operation, operation_id=operation_id)
 
 
 def _split(items: Items, shown: Mapping[str, object]) -> tuple[Items, Items]:

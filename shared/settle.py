@@ -123,8 +123,8 @@ class Settler:
         if any(row.retry_state is not RetryState.NONE for row in rows):
             # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
             self.correct(before.operation)
-        self._outstanding.remove(before)
-        if row is not None and row.settled_at is not None:
+        if not self._outstanding.remove(before):
+            # Somebody else has moved or removed it, and tells of its end.
             return
         event(
             "operation.settled",

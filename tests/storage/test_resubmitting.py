@@ -435,14 +435,48 @@ def test_a_resubmission_is_registered_with_all_that_went_with_it(parts: Parts, m
         broken.setattr(parts.registrar, "register", _crash)
         with pytest.raises(ConnectionResetError):
             parts.resubmitter.handle(message)
-    # A copy of the message with only one of the blobs, as a put-back leaves it, comes first.
+    # A message with only one of the blobs, as a put-back leaves it, comes first.
     parts.resubmitter.handle(replace(message, blobs=message.blobs[:1]))
+    again = Operation(CLUSTER, "db", "events", "resubmission-1")
+    assert not parts.is_outstanding(again)
+    (put_back,) = parts.retries()
+    parts.resubmitter.handle(message)
+    registered = parts.outstanding.message(again)
+    assert registered is not None
+    assert [each.url for each in registered.blobs] == [A + SAS, B + SAS]
+    parts.resubmitter.handle(put_back)
+    assert parts.retries() == []
+
+
+def test_a_resubmission_whose_message_is_lost_is_registered_by_another(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, message = failed(parts, A + SAS, B + SAS)
+    with monkeypatch.context() as broken:
+        broken.setattr(parts.registrar, "register", _crash)
+        with pytest.raises(ConnectionResetError):
+            parts.resubmitter.handle(message)
+    hours_until_given_up(parts, replace(message, blobs=message.blobs[:1]))
     registered = parts.outstanding.message(Operation(CLUSTER, "db", "events", "resubmission-1"))
     assert registered is not None
     assert sorted(str(each.url) for each in registered.blobs) == [A + SAS, B]
-    parts.adx.says("resubmission-1", blob(A, "Succeeded", source_id="source-0"))
-    parts.tick()
-    assert parts.is_outstanding(registered.operation)
+
+
+def test_a_recovered_blob_counts_although_another_was_given_up_while_it_ran(parts: Parts) -> None:
+    operation, message = failed(parts, A, B)
+    alone = [replace(message, blobs=(each,)) for each in message.blobs]
+    parts.adx.says("op", blob(A, "InProgress"), blob(B, "Failed", "Transient"))
+    hours_until_given_up(parts, alone[0])
+    parts.adx.says("op", blob(A, "InProgress"), blob(B, "Succeeded"))
+    parts.resubmitter.handle(alone[1])
+    assert states(parts, operation) == [RetryState.NOT_RESUBMITTABLE, RetryState.RECOVERED]
+    row = parts.row(operation)
+    assert (row.state, row.counts) == (OperationState.PARTIALLY_SUCCEEDED, Counts(succeeded=1, failed=1))
+
+
+def test_fields_of_upstream_do_not_pass_for_the_apps_own(parts: Parts) -> None:
+    _, message = failed(parts, A, extra={"putBacks": "three", "missingSince": 5})
+    assert (message.put_backs, message.missing_since) == (0, None)
 
 
 def test_a_recovered_blob_counts_although_another_is_tried_again_by_the_service(parts: Parts) -> None:

@@ -1,5 +1,6 @@
 """Registering, polling and settling on real tables and queues, with time moved by hand."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -216,8 +217,9 @@ def test_a_crash_after_the_intent_was_written_is_made_good_by_the_next_poll(
 
 
 def test_a_crash_before_the_watch_ends_is_made_good_by_the_next_poll(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     operation = parts.register("op", A)
     parts.adx.says("op", blob(A, "Succeeded"))
     with monkeypatch.context() as broken:
@@ -228,6 +230,7 @@ def test_a_crash_before_the_watch_ends_is_made_good_by_the_next_poll(
     parts.tick()
     assert not parts.is_outstanding(operation)
     assert parts.row(operation) == settled
+    assert caplog.text.count("operation.settled") == 1
 
 
 def test_registering_that_was_cut_short_is_completed_by_the_next_delivery(

@@ -393,6 +393,7 @@ def test_a_retry_message_is_written_with_the_documented_names() -> None:
         "correlationId": "c1",
         "enqueuedAt": "2026-11-24T12:00:00+00:00",
         "missingSince": "2026-11-24T12:01:00+00:00",
+        "putBacks": 0,
         "blobs": [
             {
                 "rows": 7,
@@ -411,7 +412,7 @@ def test_a_retry_message_is_written_with_the_documented_names() -> None:
 
 def test_what_is_not_known_of_a_retry_is_not_written() -> None:
     written = json.loads(write_retry(retry_of([RetryBlob(URL)])))
-    assert "missingSince" not in written
+    assert (written["missingSince"], written["putBacks"]) == (None, 0)
     assert {"rawSize", "blobKey"}.isdisjoint(written["blobs"][0])
 
 
