@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from shared.settings import StorageAccess
-from shared.transport import FORBIDDEN, pooled
+from shared.transport import pooled, unless_there
 
 LONGEST_DELAY = timedelta(days=7) - timedelta(seconds=1)
 """Queue Storage keeps a message invisible for seven days at most."""
@@ -37,14 +37,9 @@ class Queue:
             self._client.send_message(text, visibility_timeout=hidden, time_to_live=_FOREVER)
 
     def create(self) -> None:
-        """Create the queue unless it is there. Without the right to, it is taken to be the deployment's business."""
-        try:
+        """Create the queue unless it is there, or the app has no right to."""
+        with unless_there():
             self._client.create_queue()
-        except ResourceExistsError:
-            return
-        except HttpResponseError as error:
-            if error.status_code != FORBIDDEN:
-                raise
 
 
 def connect(access: StorageAccess, credential: TokenCredential | None) -> QueueServiceClient:

@@ -92,7 +92,7 @@ class Resubmitter:
         self._limits: dict[str, tuple[IngestionLimits, datetime]] = {}
 
     def handle(self, message: RetryMessage) -> None:
-        """See a message's blobs to where they can be brought now; what is left is put back, once, at the end."""
+        """See a message's blobs to where they can be brought now, and put back what is left."""
         now = self._ambient.now()
         message = replace(
             message,

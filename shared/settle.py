@@ -87,7 +87,7 @@ class Settler:
         _log_failures(before, stored, rows)
         if any(row.retry_state is RetryState.PENDING for row in rows.values()):
             urls = {key: blob.url for (key, _), blob in zip(keyed(rows, blobs), blobs, strict=True)}
-            rows |= self._reenqueue(before, message or self._message(before), rows, urls)
+            rows = self._reenqueue(before, message or self._message(before), rows, urls)
         return list(rows.values())
 
     def show_progress(self, last: Outstanding, rows: Sequence[BlobRow]) -> None:
@@ -189,7 +189,7 @@ class Settler:
         message: OperationMessage,
         rows: Mapping[str, BlobRow],
         urls: Mapping[str, str | None],
-    ) -> Mapping[str, BlobRow]:
+    ) -> dict[str, BlobRow]:
         """Send the retry messages for what is Pending, and mark it, a request's worth of blobs at a time."""
         pending = [row for row in rows.values() if row.retry_state is RetryState.PENDING]
         whole = RetryMessage(

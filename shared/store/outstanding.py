@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
-from itertools import batched, islice
+from itertools import batched, chain, islice
 
 from shared import keys
 from shared.messages import Defaults, OperationMessage, PollBatch, read_operation, write_operation
@@ -91,7 +91,7 @@ class OutstandingOperations:
 
     def due(self, now: datetime, most: int) -> list[Outstanding]:
         """The operations due at ``now`` that are not handed out, the longest overdue first, ``most`` at the most."""
-        lists = self._executor.map(lambda shard: list(islice(self._due_rows(shard, now), most)), keys.SHARDS)
+        lists = self._executor.map(lambda shard: list(islice(self._due_in(shard, now)[1], most)), keys.SHARDS)
         rows = sorted((row for due in lists for row in due), key=lambda row: str(row["RowKey"]))
         return [_outstanding(row) for row in rows[:most]]
 
@@ -111,10 +111,10 @@ class OutstandingOperations:
     def _dispatch_shard(
         self, shard: str, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]
     ) -> int:
-        since = _lease_begin(self._table.get(shard, keys.DISPATCHED_ROW), now) or now
-        rows = (str(row["RowKey"]) for row in self._due_rows(shard, now, select=["RowKey"]))
+        lease, rows = self._due_in(shard, now, select=["RowKey"])
+        since = lease or now
         sent, last = 0, ""
-        for group in batched(rows, BATCH, strict=False):
+        for group in batched((str(row["RowKey"]) for row in rows), BATCH, strict=False):
             if is_over():
                 break
             send(PollBatch(shard=shard, first=group[0], last=group[-1], since=since))
@@ -125,10 +125,11 @@ class OutstandingOperations:
             self._table.upsert({**note, "Last": last, "Since": since})
         return sent
 
-    def _due_rows(self, shard: str, now: datetime, select: Sequence[str] = ()) -> Iterator[Row]:
+    def _due_in(self, shard: str, now: datetime, select: Sequence[str] = ()) -> tuple[datetime | None, Iterator[Row]]:
         """The due rows of a shard, without those that a dispatch has handed out within the lease.
 
-        Its note sorts before them, so that it comes with the same query.
+        Returns:
+            Since when the lease runs, None if none does; and the rows, page by page.
         """
         _, beyond = keys.due_range(now)
         condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
@@ -136,12 +137,13 @@ class OutstandingOperations:
         rows = self._table.query(
             condition, {"shard": shard, "first": keys.DISPATCHED_ROW, "beyond": beyond}, select=columns
         )
-        handed_out = ""
-        for row in rows:
-            if row["RowKey"] == keys.DISPATCHED_ROW:
-                handed_out = str(row["Last"]) if _lease_begin(row, now) else ""
-            elif row["RowKey"] > handed_out:
-                yield row
+        # The dispatch's note sorts before what is due, so that it comes with the same query.
+        first = next(rows, None)
+        note = first if first and first["RowKey"] == keys.DISPATCHED_ROW else None
+        lease = _lease_begin(note, now)
+        handed_out = str(note["Last"]) if note and lease else ""
+        due = rows if note or first is None else chain([first], rows)
+        return lease, (row for row in due if row["RowKey"] > handed_out)
 
     def batch(self, batch: PollBatch) -> list[Outstanding]:
         """The operations of a batch that are still where its dispatcher put them."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
 
 from shared import keys
 from shared.settings import StorageAccess
-from shared.transport import FORBIDDEN, pooled
+from shared.transport import pooled, unless_there
 
 GROUP = 100
 """Rows in one entity group transaction (Azurite answers 101 with a broken status line, so it is kept here)."""
@@ -106,14 +106,9 @@ class Table:
             raise NotStorable(f"a row has a value that no column takes ({type(error).__name__})") from None
 
     def create(self) -> None:
-        """Create the table unless it is there. Without the right to, it is taken to be the deployment's business."""
-        try:
+        """Create the table unless it is there, or the app has no right to."""
+        with unless_there():
             self._client.create_table()
-        except ResourceExistsError:
-            return
-        except HttpResponseError as error:
-            if error.status_code != FORBIDDEN:
-                raise
 
 
 def insertion(row: Row) -> Write:
@@ -123,20 +118,12 @@ def insertion(row: Row) -> Write:
 
 def replacement(row: Row, etag: str) -> Write:
     """A write of the whole row that fails if it has changed since ``etag``."""
-    return (
-        "update",
-        _storable(row),
-        {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified},
-    )
+    return ("update", _storable(row), {"mode": UpdateMode.REPLACE, **_if_still(etag)})
 
 
 def merger(row: Row, etag: str) -> Write:
     """A write of the named columns alone that fails if the row has changed since ``etag``."""
-    return (
-        "update",
-        _storable(row),
-        {"mode": UpdateMode.MERGE, "etag": etag, "match_condition": MatchConditions.IfNotModified},
-    )
+    return ("update", _storable(row), {"mode": UpdateMode.MERGE, **_if_still(etag)})
 
 
 def deletion(partition: str, row: str, etag: str | None = None) -> Write:
@@ -144,7 +131,12 @@ def deletion(partition: str, row: str, etag: str | None = None) -> Write:
     entity = {"PartitionKey": partition, "RowKey": row}
     if etag is None:
         return ("delete", entity)
-    return ("delete", entity, {"etag": etag, "match_condition": MatchConditions.IfNotModified})
+    return ("delete", entity, _if_still(etag))
+
+
+def _if_still(etag: str) -> dict[str, Any]:
+    """The condition that a row has not changed since ``etag``."""
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def etag_of(row: Row) -> str:
