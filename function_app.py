@@ -1,7 +1,11 @@
 """The functions: their triggers and nothing else."""
 
+import json
+from functools import partial
+
 import azure.functions as func
 
+from shared import api
 from shared.app import tracker
 from shared.settings import STORAGE_CONNECTION, RetryMode, load
 
@@ -44,3 +48,31 @@ if settings.retrying.mode is RetryMode.RESUBMIT:
 def prune_results(timer: func.TimerRequest) -> None:  # noqa: ARG001, the worker passes it by its name
     """Once a day, old results go."""
     tracker(settings).prune_results()
+
+
+@app.function_name("redrive_blobs")
+@app.route(
+    "operations/{operationId}/redrive", methods=["POST"], trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION
+)
+def redrive_blobs(request: func.HttpRequest) -> func.HttpResponse:
+    """A person wants blobs tried again that were given up."""
+    return _response(api.redrive_blobs(_tracker, request.route_params["operationId"], _asked(request)))
+
+
+@app.function_name("redrive_messages")
+@app.route("queues/{queue}/redrive", methods=["POST"], trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION)
+def redrive_messages(request: func.HttpRequest) -> func.HttpResponse:
+    """A person wants messages of a poison queue handled again."""
+    return _response(api.redrive_messages(_tracker, request.route_params["queue"], _asked(request)))
+
+
+_tracker = partial(tracker, settings)
+
+
+def _asked(request: func.HttpRequest) -> api.Request:
+    key = request.headers.get("x-functions-key") or request.params.get("code") or ""
+    return api.Request(request.get_body(), key)
+
+
+def _response(answer: api.Answer) -> func.HttpResponse:
+    return func.HttpResponse(json.dumps(answer.content), status_code=answer.status, mimetype=answer.media_type)

@@ -18,7 +18,7 @@ from shared import queues
 from shared.ambient import Ambient
 from shared.blob_access import make_access
 from shared.endpoints import Endpoints, doubtful_endpoint
-from shared.fields import MessageRefused
+from shared.fields import MessageRefused, Object
 from shared.kusto.client import KustoClient
 from shared.kusto.tokens import IdentityTokens, LocalTokens
 from shared.messages import Defaults, read_operation, read_poll_batch, read_retry
@@ -27,13 +27,17 @@ from shared.progress import Pace
 from shared.prune import Pruner
 from shared.queues import Queue
 from shared.redaction import redact
+from shared.redrive import Redriven, Redriver
+from shared.redrive_request import read_blobs_request
+from shared.reenqueue import Reenqueuer
 from shared.register import Registrar
 from shared.resubmit import Resubmitter
 from shared.retry_decision import Rules
-from shared.settings import KustoAuth, Settings
+from shared.settings import KustoAuth, RetryMode, Settings
 from shared.settle import Settler
 from shared.store import tables
 from shared.store.outstanding import OutstandingOperations
+from shared.store.redrives import Redrives
 from shared.store.results import Results
 from shared.store.tables import Table
 from shared.telemetry import event
@@ -48,6 +52,10 @@ class StorageFailed(Exception):
     """Tables or queues could not be used; what was under way is tried again, by the host or at the next tick."""
 
 
+class UnknownQueue(Exception):
+    """It is none of the app's queues; the text says which those are."""
+
+
 class Tracker:
     """What the functions call; each takes a message's body as it came, and the message's ID to be told by."""
 
@@ -55,21 +63,25 @@ class Tracker:
         credential = None if settings.storage.connection_string else _credential(settings.storage.client_id)
         table_service = tables.connect(settings.storage, credential)
         queue_service = queues.connect(settings.storage, credential)
-        operations, blobs, outstanding_table = (
+        operations, blobs, outstanding_table, redrives_table = (
             Table(table_service.get_table_client(name))
-            for name in ("IngestionOperations", "IngestionBlobs", "OutstandingOperations")
+            for name in ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives")
         )
         retries, batches = (
             Queue(queue_service.get_queue_client(name)) for name in (settings.retry_queue, settings.poll_queue)
         )
         incoming = Queue(queue_service.get_queue_client(settings.operations_queue))
         # The host's triggers wait for their queues and don't create them.
-        for each in (operations, blobs, outstanding_table, incoming, retries, batches):
+        for each in (operations, blobs, outstanding_table, redrives_table, incoming, retries, batches):
             each.create()
-        self._poison = {
-            name: Queue(queue_service.get_queue_client(f"{name}-poison"))
-            for name in (settings.operations_queue, settings.retry_queue, settings.poll_queue)
-        }
+        self._queues = dict(
+            zip(
+                (settings.operations_queue, settings.retry_queue, settings.poll_queue),
+                (incoming, retries, batches),
+                strict=True,
+            )
+        )
+        self._poison = {name: Queue(queue_service.get_queue_client(f"{name}-poison")) for name in self._queues}
         self._settings = settings
         endpoints = Endpoints(settings.ingest_uri, settings.allowed_ingest_uris)
         self._defaults = Defaults(endpoints, settings.database, settings.table)
@@ -100,7 +112,15 @@ class Tracker:
             Rules(settings.retrying, settings.polling),
             ambient,
         )
-        self._pruner = Pruner(results, settings.retention, BUDGET, ambient)
+        redrives = Redrives(redrives_table)
+        self._pruner = Pruner(results, redrives, settings.retention, BUDGET, ambient)
+        self._redriver = Redriver(
+            results,
+            redrives,
+            Reenqueuer(results, retries, settings.retrying),
+            ambient,
+            needs_format=settings.retrying.mode is RetryMode.RESUBMIT,
+        )
 
     def register_operation(self, body: bytes, message_id: str | None) -> None:
         """Begin to watch an operation."""
@@ -126,6 +146,29 @@ class Tracker:
         """Remove results past retention."""
         with self._told_safely():
             self._pruner.prune()
+
+    def redrive_blobs(self, operation_id: str, content: Object, by: str) -> Redriven:
+        """Have an operation's given-up blobs tried again, because a person says so.
+
+        Raises:
+            MessageRefused: the content can't be understood.
+            RedriveRefused: as ``shared.redrive`` lists.
+            StorageFailed: it is not done, or not all; the same act again completes it.
+        """
+        with self._told_safely():
+            return self._redriver.redrive_blobs(read_blobs_request(operation_id, content, by, self._defaults))
+
+    def redrive_messages(self, queue: str, by: str, most: int | None) -> Redriven:
+        """Have the messages of a queue's poison queue handled again, because a person says so.
+
+        Raises:
+            UnknownQueue: it is none of the app's.
+            StorageFailed: it is not done, or not all; the same act again completes it.
+        """
+        if queue not in self._queues:
+            raise UnknownQueue(f"the queues are {', '.join(self._queues)}; theirs are the poison queues")
+        with self._told_safely():
+            return self._redriver.redrive_messages(queue, self._poison[queue], self._queues[queue], by, most)
 
     @staticmethod
     @contextmanager

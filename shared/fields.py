@@ -147,6 +147,15 @@ class Fields:
             raise MessageRefused(f"'{name}' is not a list of objects")
         return objects
 
+    def texts(self, name: str) -> list[str]:
+        """A list of texts, empty if there is none."""
+        value = self._get(name)
+        items: Iterable[Json] = [] if value is None else value if isinstance(value, list) else [None]
+        texts = [item for item in items if isinstance(item, str)]
+        if value is not None and (not isinstance(value, list) or len(texts) < len(value)):
+            raise MessageRefused(f"'{name}' is not a list of strings")
+        return texts
+
     def rest(self) -> Object:
         """The fields that nothing asked for."""
         return {name: value for name, value in self._fields.items() if name not in self._known}

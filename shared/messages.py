@@ -98,7 +98,8 @@ class RetryMessage:
     """A message of ``ingestion-retries``: one resubmission. ``attempt`` is that of the operation that failed.
 
     ``missing_since``: when ADX began to answer without these blobs, if it does; kept while the message is put back.
-    ``put_backs``: how often it was.
+    ``put_backs``: how often it was. ``redriven_by``: who has had the blobs, which the app had given up,
+    tried again.
     """
 
     operation: Operation
@@ -110,6 +111,7 @@ class RetryMessage:
     correlation_id: str | None = None
     missing_since: datetime | None = None
     put_backs: int = 0
+    redriven_by: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
 
@@ -148,6 +150,11 @@ def read_operation(body: bytes, defaults: Defaults, *, is_ours: bool = False) ->
     """
     content = content_of(text_of(body))
     fields = Fields({"operationId": content} if isinstance(content, str) else content)
+    return operation_message(fields, defaults, is_ours=is_ours)
+
+
+def operation_message(fields: Fields, defaults: Defaults, *, is_ours: bool = False) -> OperationMessage:
+    """The message that an object's fields make; the arguments and the error are those of ``read_operation``."""
     operation = Operation(
         cluster=(fields.string("cluster") if is_ours else None)
         or _cluster(fields.string("cluster"), defaults.endpoints),
@@ -227,6 +234,7 @@ def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
         enqueued_at=fields.time("enqueuedAt"),
         missing_since=fields.time("missingSince") if fields.string("missingSince") else None,
         put_backs=fields.number("putBacks", MOST_COUNT) or 0,
+        redriven_by=fields.string("redrivenBy"),
         blobs=tuple(_retry_blob(Fields(blob)) for blob in fields.objects("blobs")),
         properties=fields.object("properties"),
         correlation_id=fields.string("correlationId"),
@@ -251,6 +259,7 @@ def write_retry(message: RetryMessage) -> str:
             "enqueuedAt": _isoformat(message.enqueued_at),
             "missingSince": _isoformat(message.missing_since),
             "putBacks": message.put_backs,
+            **_without_none(redrivenBy=message.redriven_by),
             "blobs": [_retry_blob_fields(blob) for blob in message.blobs],
         }
     )

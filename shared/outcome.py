@@ -190,7 +190,7 @@ def _retry_state(row: BlobRow, report: BlobReport, *, is_last: bool) -> RetrySta
         return RetryState.ATTEMPTS_EXHAUSTED if is_last else RetryState.PENDING
     if report.has_succeeded and state not in {RetryState.NONE, RetryState.RESUBMITTED}:
         return RetryState.RECOVERED
-    if state is RetryState.PENDING and not report.is_transient:
+    if state is RetryState.PENDING and not report.is_transient and row.redriven_at is None:
         return RetryState.NONE
     return state
 

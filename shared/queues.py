@@ -1,9 +1,12 @@
-"""Sending to the app's queues. Only this module knows azure-storage-queue.
+"""Sending to the app's queues, and taking poison messages out. Only this module knows azure-storage-queue.
 
-The host takes messages out; the app sends what the host's output binding can't: with a delay, and without an end.
+The host takes ordinary messages out; the app sends what the host's output binding can't: with a delay, and without an
+end.
 """
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -17,12 +20,24 @@ from shared.transport import pooled, unless_there
 LONGEST_DELAY = timedelta(days=7) - timedelta(seconds=1)
 """Queue Storage keeps a message invisible for seven days at most."""
 
+_HIDDEN_SECONDS = 300
+"""For a message that was taken: longer than it takes to send it on."""
+
 _FOREVER = -1
 """As the time to live: by default a message is gone after seven days, and a retry may wait longer in a backlog."""
 
 
+@dataclass(frozen=True, slots=True)
+class TakenMessage:
+    """A message that was taken from a queue and is hidden there; the receipt removes it."""
+
+    text: str = field(repr=False)
+    message_id: str
+    pop_receipt: str
+
+
 class Queue:
-    """One queue that is sent to."""
+    """One queue."""
 
     def __init__(self, client: QueueClient) -> None:
         self._client = client
@@ -35,6 +50,26 @@ class Queue:
         except ResourceNotFoundError:
             self.create()
             self._client.send_message(text, visibility_timeout=hidden, time_to_live=_FOREVER)
+
+    def length(self) -> int:
+        """How many messages there are, hidden ones too; about so many, as the service says."""
+        try:
+            return self._client.get_queue_properties().approximate_message_count or 0
+        except ResourceNotFoundError:
+            return 0
+
+    def take(self, most: int) -> Iterator[TakenMessage]:
+        """Messages one by one, ``most`` at the most; one that is not removed within minutes is visible again."""
+        if most:
+            for message in self._client.receive_messages(visibility_timeout=_HIDDEN_SECONDS, max_messages=most):
+                yield TakenMessage(str(message.content), message.id, str(message.pop_receipt))
+
+    def remove(self, message: TakenMessage) -> None:
+        """Remove a message that was taken. It may be gone already if it was visible again meanwhile."""
+        try:
+            self._client.delete_message(message.message_id, message.pop_receipt)
+        except ResourceNotFoundError:
+            return
 
     def create(self) -> None:
         """Create the queue unless it is there, or the app has no right to."""

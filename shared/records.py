@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from shared import keys
-from shared.model import BlobReport, Counts, Operation, OperationState, RetryState
+from shared.model import BlobReport, Counts, Operation, OperationState, Properties, RetryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ class BlobRow:
     """One row of ``IngestionBlobs``.
 
     ``report`` is what ADX said last, its URL bare. ``claimed_by`` and ``claimed_until`` keep two deliveries of a retry
-    message from submitting the blob at once. ``retry_reason`` says why a blob is not resubmittable. ``etag`` is "" for
-    a row that is not in the table yet.
+    message from submitting the blob at once. ``retry_reason`` says why a blob is not resubmittable. ``redriven_by`` and
+    ``redriven_at``: who has had it tried again last although the app had given it up, and when. ``etag`` is "" for a
+    row that is not in the table yet.
     """
 
     key: str
@@ -78,12 +80,17 @@ class BlobRow:
     retry_reason: str | None = None
     claimed_by: str | None = None
     claimed_until: datetime | None = None
+    redriven_by: str | None = None
+    redriven_at: datetime | None = None
     etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRow:
-    """What is read back of a row of ``IngestionOperations``. ``settled_at`` is None while it is InProgress."""
+    """What is read back of a row of ``IngestionOperations``. ``settled_at`` is None while it is InProgress.
+
+    ``properties`` is None where the message had none, or some that are not kept.
+    """
 
     state: OperationState
     counts: Counts
@@ -92,7 +99,33 @@ class OperationRow:
     last_updated: datetime | None
     settled_at: datetime | None
     last_error: str | None
+    attempt: int
+    root_operation_id: str
+    correlation_id: str | None
+    properties: Properties | None
     etag: str
+
+
+class RedriveKind(StrEnum):
+    """What a person had taken up again."""
+
+    BLOBS = "Blobs"
+    MESSAGES = "Messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """One act of a person: who, when, and of what.
+
+    ``queue`` is the queue whose poison queue the messages came from; ``operation`` the one whose blobs they were.
+    """
+
+    redrive_id: str
+    by: str
+    at: datetime
+    kind: RedriveKind
+    operation: Operation | None = None
+    queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

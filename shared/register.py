@@ -42,7 +42,7 @@ class Registrar:
             return False
         outstanding = self._first(message, pointer)
         added = self._outstanding.add(outstanding, message)
-        self._results.add_operation(outstanding)
+        self._results.add_operation(outstanding, message.properties)
         event(
             "operation.registered" if added else "operation.known",
             "watching it from now on" if added else "it is watched already",

@@ -70,32 +70,38 @@ def decide(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circums
     """What is to be done with a blob of a retry message, given what ADX just said of it."""
     if row.retry_state not in OPEN:
         return Decision(Action.NOTHING)
-    polling = around.rules.polling
     current = around.shown.get(row.key)
     if current is None and not around.is_running:
         missing = around.now - (message.missing_since or around.now)
-        if missing < polling.not_found_grace:
+        if missing < around.rules.polling.not_found_grace:
             return Decision(Action.MISSING)
         current = row.report
     if current is None or not current.is_final:
-        if is_given_up(message, around.now, polling):
-            return Decision(Action.REFUSE, f"the service has not been done with it for {polling.tracking_timeout}")
-        return Decision(Action.MISSING if current is None else Action.WAIT)
-    if not current.is_transient:
-        return Decision(Action.REFUSE, f"it is {current.failure or current.status} by now")
-    return _decide_on_transient(row, blob, message, around)
+        return _wait_if_not_given_up(current, message, around)
+    # A person has taken it up although the app had given it up: neither the kind of failure nor the attempts count.
+    if row.redriven_at is None or not current.has_failed:
+        if not current.is_transient:
+            return Decision(Action.REFUSE, f"it is {current.failure or current.status} by now")
+        if message.attempt >= around.rules.retrying.max_attempts:
+            return Decision(Action.EXHAUST)
+    return _submit_if_possible(row, blob, message, around.now)
 
 
-def _decide_on_transient(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circumstances) -> Decision:
-    if message.attempt >= around.rules.retrying.max_attempts:
-        return Decision(Action.EXHAUST)
+def _wait_if_not_given_up(current: BlobReport | None, message: RetryMessage, around: Circumstances) -> Decision:
+    polling = around.rules.polling
+    if is_given_up(message, around.now, polling):
+        return Decision(Action.REFUSE, f"the service has not been done with it for {polling.tracking_timeout}")
+    return Decision(Action.MISSING if current is None else Action.WAIT)
+
+
+def _submit_if_possible(row: BlobRow, blob: RetryBlob, message: RetryMessage, now: datetime) -> Decision:
     if not (message.properties or {}).get("format"):
         reason = "the operation's message had no 'properties' with a 'format', or too large ones for a retry message"
         return Decision(Action.REFUSE, reason)
     if not blob.url:
         reason = "its URL is not known, or too long: ADX gave none, and the operation's message named none"
         return Decision(Action.REFUSE, reason)
-    if row.claimed_until is not None and row.claimed_until > around.now:
+    if row.claimed_until is not None and row.claimed_until > now:
         return Decision(Action.WAIT)
     return Decision(Action.SUBMIT)
 

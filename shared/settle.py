@@ -13,26 +13,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
-from itertools import islice
+from datetime import datetime, timedelta
 
 from shared.ambient import Ambient
 from shared.backoff import retry_delay
-from shared.messages import (
-    MOST_BLOBS,
-    NamedBlob,
-    OperationMessage,
-    RetryBlob,
-    RetryMessage,
-    split_retry,
-    write_retry,
-)
-from shared.model import BlobReport, Operation, OperationState, RetryState, StatusReport, bare_url
+from shared.messages import OperationMessage, RetryMessage
+from shared.model import Operation, OperationState, RetryState, StatusReport
 from shared.outcome import as_settled, keyed, merge, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
-from shared.settings import Retrying, RetryMode
+from shared.reenqueue import Reenqueuer, retry_blob, with_url
+from shared.settings import Retrying
 from shared.store.outstanding import OutstandingOperations
 from shared.store.results import Contended, Results
 from shared.telemetry import event
@@ -57,7 +48,7 @@ class Settler:
     ) -> None:
         self._outstanding = outstanding
         self._results = results
-        self._retries = retries
+        self._reenqueuer = Reenqueuer(results, retries, retrying)
         self._retrying = retrying
         self._ambient = ambient
 
@@ -78,7 +69,7 @@ class Settler:
         message = None
         if any(blob.is_transient or (blob.url is None and before.named_blobs) for blob in blobs):
             message = self._message(before)
-            blobs = tuple(_with_url(blob, message.blobs) for blob in blobs)
+            blobs = tuple(with_url(blob, message.blobs) for blob in blobs)
         most = self._retrying.max_attempts
         stored = self._results.blobs(before.operation)
         rows = self._results.revise(
@@ -197,76 +188,20 @@ class Settler:
             root_operation_id=before.root_operation_id,
             attempt=before.attempt,
             enqueued_at=self._ambient.now(),
-            blobs=tuple(_retry_blob(row, urls.get(row.key), message.blobs) for row in pending),
+            blobs=tuple(retry_blob(row, urls.get(row.key), message.blobs) for row in pending),
             properties=message.properties,
             correlation_id=message.correlation_id,
             extra=message.extra,
         )
-        alone = self._retrying.deduplicate and self._retrying.mode is RetryMode.RESUBMIT
-        waiting, sent = iter(pending), set[str]()
-        for part in split_retry(whole, most_blobs=1 if alone else MOST_BLOBS):
-            self._send(before, part)
-            sent |= {row.key for row in islice(waiting, len(part.blobs))}
-            if len(sent) >= MOST_BLOBS:
-                rows = self._results.revise(before.operation, partial(_enqueued, frozenset(sent)), rows)
-                sent.clear()
-        return self._results.revise(before.operation, partial(_enqueued, frozenset(sent)), rows)
+        return self._reenqueuer.enqueue(whole, [row.key for row in pending], rows, lambda: self._delay(before))
 
-    def _send(self, before: Outstanding, part: RetryMessage) -> None:
-        delay = retry_delay(
+    def _delay(self, before: Outstanding) -> timedelta:
+        return retry_delay(
             before.attempt,
             base=self._retrying.base_delay,
             most=self._retrying.max_delay,
             random=self._ambient.random,
         )
-        self._retries.send(write_retry(part), delay)
-        event(
-            "blobs.retry_enqueued",
-            "Transient failures are tried again",
-            about=before.operation,
-            blobs=len(part.blobs),
-            attempt=before.attempt,
-            delay_seconds=round(delay.total_seconds()),
-        )
-
-
-def _enqueued(carried: frozenset[str], rows: Mapping[str, BlobRow]) -> list[BlobRow]:
-    return [
-        replace(row, retry_state=RetryState.ENQUEUED)
-        for row in rows.values()
-        if row.key in carried and row.retry_state is RetryState.PENDING
-    ]
-
-
-def find_named(report: BlobReport, named: Sequence[NamedBlob]) -> NamedBlob | None:
-    """The blob of the message that a report is about, by ``sourceId``, else by bare URL."""
-    source_id, url = (report.source_id or "").lower(), bare_url(report.url or "")
-    by_id = (blob for blob in named if source_id and (blob.source_id or "").lower() == source_id)
-    by_url = (blob for blob in named if url and bare_url(blob.url or "") == url)
-    return next(by_id, None) or next(by_url, None)
-
-
-def _with_url(report: BlobReport, named: Sequence[NamedBlob]) -> BlobReport:
-    """The report with its URL, which the SDK's dialect leaves out, from the message."""
-    blob = find_named(report, named) if report.url is None else None
-    return replace(report, url=blob.url) if blob else report
-
-
-def _retry_blob(row: BlobRow, url: str | None, named: Sequence[NamedBlob]) -> RetryBlob:
-    report = row.report
-    blob = find_named(report, named) or NamedBlob()
-    brought = blob.url if blob.url_brought else None
-    return RetryBlob(
-        url=brought or url or report.url,
-        source_id=report.source_id or blob.source_id,
-        raw_size=blob.raw_size,
-        error_code=report.error_code,
-        failure_status=report.failure_status,
-        details=report.details,
-        url_brought=brought is not None,
-        key=row.key,
-        extra=blob.extra,
-    )
 
 
 def _log_failures(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping[str, BlobRow]) -> None:

@@ -4,16 +4,19 @@ An operation's row is found from its key alone through the pointer, the row ``!o
 written first at registration, so it also tells that an operation is known, whatever day it was registered on.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import batched, islice
 
 from shared import keys
-from shared.model import MOST_COUNT, BlobReport, Counts, Operation, OperationState, RetryState
+from shared.model import MOST_COUNT, BlobReport, Counts, Operation, OperationState, Properties, RetryState
 from shared.records import BlobRow, OperationRow, Outstanding, Pointer, Summary
+from shared.redaction import redact
 from shared.store.tables import (
     GROUP,
+    LONGEST_TEXT,
     Conflict,
     Row,
     Table,
@@ -77,8 +80,13 @@ class Results:
         row = self._operations.get(pointer.partition, pointer.row)
         return _operation_row(row) if row else None
 
-    def add_operation(self, outstanding: Outstanding) -> None:
-        """Write the operation's row, InProgress, unless there is one."""
+    def add_operation(self, outstanding: Outstanding, properties: Properties | None = None) -> None:
+        """Write the operation's row, InProgress, unless there is one.
+
+        Args:
+            outstanding: The operation.
+            properties: Those of its message, kept for a redrive where they fit a column and hold no secret.
+        """
         operation, pointer = outstanding.operation, outstanding.pointer
         row = {
             "PartitionKey": pointer.partition,
@@ -98,6 +106,7 @@ class Results:
             "RootOperationId": outstanding.root_operation_id,
             "ParentOperationId": outstanding.parent_operation_id,
             "CorrelationId": outstanding.correlation_id,
+            "Properties": _kept(properties),
         }
         try:
             self._operations.insert(row)
@@ -251,6 +260,10 @@ def _operation_row(row: Row) -> OperationRow:
         last_updated=moment(row.get("LastUpdated")),
         settled_at=moment(row.get("SettledAt")),
         last_error=row.get("LastError") or None,
+        attempt=row["Attempt"],
+        root_operation_id=row["RootOperationId"],
+        correlation_id=row.get("CorrelationId"),
+        properties=json.loads(row["Properties"]) if "Properties" in row else None,
         etag=etag_of(row),
     )
 
@@ -262,6 +275,12 @@ def _count_columns(counts: Counts) -> Row:
         "InProgress": min(counts.in_progress + counts.other, MOST_COUNT),
         "Canceled": counts.canceled,
     }
+
+
+def _kept(properties: Properties | None) -> str | None:
+    """The properties as a column takes them; None where they are too long, or something in them may be a secret."""
+    text = json.dumps(properties) if properties else ""
+    return text if text and len(text) <= LONGEST_TEXT and redact(text) == text else None
 
 
 def pointer_to(operation: Operation, cluster_name: str, registered_at: datetime) -> Pointer:
@@ -292,6 +311,8 @@ def _blob_entity(operation: Operation, row: BlobRow) -> Row:
         "Attempt": row.attempt,
         "ClaimedBy": row.claimed_by,
         "ClaimedUntil": row.claimed_until,
+        "RedrivenBy": row.redriven_by,
+        "RedrivenAt": row.redriven_at,
     }
 
 
@@ -314,5 +335,7 @@ def _blob_row(row: Row) -> BlobRow:
         retry_reason=row.get("RetryReason"),
         claimed_by=row.get("ClaimedBy"),
         claimed_until=moment(row.get("ClaimedUntil")),
+        redriven_by=row.get("RedrivenBy"),
+        redriven_at=moment(row.get("RedrivenAt")),
         etag=etag_of(row),
     )

@@ -121,9 +121,9 @@ def replacement(row: Row, etag: str) -> Write:
     return ("update", _storable(row), {"mode": UpdateMode.REPLACE, **_if_still(etag)})
 
 
-def merger(row: Row, etag: str) -> Write:
-    """A write of the named columns alone that fails if the row has changed since ``etag``."""
-    return ("update", _storable(row), {"mode": UpdateMode.MERGE, **_if_still(etag)})
+def merger(row: Row, etag: str | None = None) -> Write:
+    """A write of the named columns alone that fails if the row is gone, or has changed since ``etag``."""
+    return ("update", _storable(row), {"mode": UpdateMode.MERGE, **(_if_still(etag) if etag else {})})
 
 
 def deletion(partition: str, row: str, etag: str | None = None) -> Write:

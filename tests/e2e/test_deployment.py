@@ -62,6 +62,8 @@ def test_it_stands_alone(deployed: Path) -> None:
         "poll_batch",
         "poll_operations",
         "prune_results",
+        "redrive_blobs",
+        "redrive_messages",
         "register_operation",
         "resubmit_blobs",
     ]

@@ -21,12 +21,15 @@ from shared.progress import Pace
 from shared.prune import Pruner
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow
+from shared.redrive import Redriver
+from shared.reenqueue import Reenqueuer
 from shared.register import Registrar
 from shared.resubmit import Resubmitter
 from shared.retry_decision import Rules
 from shared.settings import Polling, Retrying
 from shared.settle import Settler
 from shared.store.outstanding import OutstandingOperations
+from shared.store.redrives import Redrives
 from shared.store.results import Results
 from shared.store.tables import Table
 from tests.support import facts
@@ -108,7 +111,8 @@ class Parts:
         self.storage_threads = ThreadPoolExecutor(4)
         self.poll_threads = ThreadPoolExecutor(4)
         self.tables = {
-            name: Table(tables.get_table_client(f"{name}{mark}")) for name in ("Operations", "Blobs", "Outstanding")
+            name: Table(tables.get_table_client(f"{name}{mark}"))
+            for name in ("Operations", "Blobs", "Outstanding", "Redrives")
         }
         self.retry_client = queues.get_queue_client(f"retries-{mark}")
         self.batch_client = queues.get_queue_client(f"batches-{mark}")
@@ -139,7 +143,11 @@ class Parts:
         self.resubmitter = Resubmitter(
             self.adx, self.results, self.settler, self.registrar, retries, AsIs(), rules, ambient
         )
-        self.pruner = Pruner(self.results, timedelta(days=90), timedelta(seconds=60), ambient)
+        self.redrives = Redrives(self.tables["Redrives"])
+        self.redriver = Redriver(
+            self.results, self.redrives, Reenqueuer(self.results, retries, retrying), ambient, needs_format=True
+        )
+        self.pruner = Pruner(self.results, self.redrives, timedelta(days=90), timedelta(seconds=60), ambient)
 
     def close(self) -> None:
         """End the threads."""

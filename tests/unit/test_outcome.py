@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import example, given
@@ -572,7 +572,9 @@ def test_the_last_error_is_code_and_text_as_far_as_they_are_known(
 
 
 def test_a_settled_row_is_summed_up_again_when_a_blob_has_recovered() -> None:
-    settled = OperationRow(OperationState.FAILED, Counts(failed=1), 3, EARLY, LATE, LATE, "Last: busy", "e1")
+    settled = OperationRow(
+        OperationState.FAILED, Counts(failed=1), 3, EARLY, LATE, LATE, "Last: busy", 1, "op", None, None, "e1"
+    )
     summary = summarize([row_of(blob("Succeeded"), RetryState.RECOVERED)], replace(settled, last_error=None), None)
     assert (summary.state, summary.counts) == (OperationState.SUCCEEDED, Counts(succeeded=1))
     assert (summary.first_error_code, summary.last_error, summary.retried_blobs) == (None, None, 1)
@@ -592,3 +594,13 @@ def test_a_settled_row_is_summed_up_again_when_a_blob_has_recovered() -> None:
 )
 def test_a_blob_counts_as_retried_once_it_was_enqueued(state: RetryState, retried: int) -> None:
     assert summarize([row_of(failed(), state)], outstanding(), None).retried_blobs == retried
+
+
+@pytest.mark.parametrize(("redriven_at", "state"), [(None, RetryState.NONE), (NOW, RetryState.PENDING)])
+def test_what_is_not_transient_stays_pending_only_where_a_person_wants_it(
+    redriven_at: datetime | None, state: RetryState
+) -> None:
+    row = replace(row_of(failed("Permanent"), RetryState.PENDING), redriven_at=redriven_at)
+    report = failed("Permanent", details="said otherwise")
+    (merged,) = merge({row.key: row}, [report], attempt=1, most=MOST)
+    assert merged.retry_state is state

@@ -1,0 +1,139 @@
+"""`python -m local.redrive`, run by `./dev redrive`: a person has blobs or poison messages taken up again.
+
+It works on the storage that the settings name, with the app's own code; `docs/redrive.md` is the manual.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.functions_host.settings import SETTINGS_FILES, SettingsRefused, apply_settings
+from local.processes import REPOSITORY
+from shared.app import StorageFailed, Tracker, UnknownQueue, tracker
+from shared.fields import MessageRefused, Object
+from shared.redrive import GIVEN_UP_AS, RedriveRefused
+from shared.redrive_request import name_of
+from shared.settings import Settings, SettingsError, load
+from shared.store.results import Contended
+
+ALL = "all"
+REFUSALS = (
+    Contended,
+    MessageRefused,
+    RedriveRefused,
+    SettingsError,
+    SettingsRefused,
+    StorageFailed,
+    UnknownQueue,
+)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        words: Its arguments; those of the process if None.
+
+    Returns:
+        0 if it is done, 1 with the reason on standard error if not.
+    """
+    arguments = _arguments(words)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        settings = _settings(arguments.settings)
+        by = name_of(arguments.by)
+        if arguments.what == "blobs":
+            _redrive_blobs(tracker(settings), arguments, by)
+        else:
+            _redrive_messages(tracker(settings), settings, arguments, by)
+    except REFUSALS as error:
+        print(f"./dev redrive: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./dev redrive",
+        description="Has what the app has given up taken up again. Who asks is written down.",
+        epilog="@FILE stands for the arguments in a file, one a line: so that a SAS is in no list of processes.",
+        fromfile_prefix_chars="@",
+    )
+    kinds = parser.add_subparsers(dest="what", required=True)
+    blobs = kinds.add_parser("blobs", help="an operation's blobs that failed and are not tried again by themselves")
+    blobs.add_argument("operation_id", metavar="OPERATION_ID")
+    blobs.add_argument("--database", help="default: KUSTO_DATABASE")
+    blobs.add_argument("--table", help="default: KUSTO_TABLE")
+    blobs.add_argument("--cluster", metavar="URI", help="default: KUSTO_INGEST_URI")
+    blobs.add_argument(
+        "--only", action="append", choices=[str(each) for each in GIVEN_UP_AS], help="only those; may be repeated"
+    )
+    blobs.add_argument(
+        "--blob",
+        action="append",
+        metavar="URL",
+        help="only this one, with the SAS that ADX is to read it by; repeatable",
+    )
+    properties = blobs.add_mutually_exclusive_group()
+    properties.add_argument("--format", help="of the blobs, where the operation's message had no properties")
+    properties.add_argument("--properties", metavar="JSON", help="to submit with, in place of the message's own")
+    messages = kinds.add_parser("messages", help="the messages of a poison queue")
+    messages.add_argument("queue", metavar="QUEUE", help=f"the queue that they go back to, or '{ALL}'")
+    messages.add_argument("--most", type=int, metavar="N", help="not more than so many of a queue")
+    for each in (blobs, messages):
+        each.add_argument("--as", dest="by", required=True, metavar="NAME", help="who asks")
+        each.add_argument("--settings", type=Path, metavar="FILE", help=f"default: {SETTINGS_FILES[0]}, if it is there")
+    return parser.parse_args(words)
+
+
+def _settings(file: Path | None) -> Settings:
+    environment = dict(os.environ)
+    if file is not None and not file.is_file():
+        raise SettingsRefused(f"there is no file {file}")
+    # Not the sample's: it would silently mean the storage on this machine.
+    read = apply_settings(REPOSITORY, file or REPOSITORY / SETTINGS_FILES[0], environment)
+    print(f"settings  {read or 'the environment'}", file=sys.stderr)
+    return load(environment)
+
+
+def _redrive_blobs(app: Tracker, arguments: argparse.Namespace, by: str) -> None:
+    content: Object = {name: getattr(arguments, name) for name in ("database", "table", "cluster")}
+    if arguments.only:
+        content["only"] = arguments.only
+    if arguments.blob:
+        content["blobs"] = [{"url": url} for url in arguments.blob]
+    if arguments.format:
+        content["properties"] = {"format": arguments.format}
+    if arguments.properties:
+        content["properties"] = _properties(arguments.properties)
+    done = app.redrive_blobs(arguments.operation_id, content, by)
+    print(f"{done.count} blob(s) of {arguments.operation_id} are on the retry queue (redrive {done.redrive_id})")
+    if done.left:
+        print(f"{done.left} more that the app has given up were left as they are")
+
+
+def _redrive_messages(app: Tracker, settings: Settings, arguments: argparse.Namespace, by: str) -> None:
+    own = (settings.operations_queue, settings.retry_queue, settings.poll_queue)
+    for queue in own if arguments.queue == ALL else (arguments.queue,):
+        done = app.redrive_messages(queue, by, arguments.most)
+        print(f"{done.count} message(s) went from {queue}-poison to {queue} (redrive {done.redrive_id})")
+        if done.left:
+            print(f"{done.left} more are left there")
+
+
+def _properties(text: str) -> Object:
+    try:
+        properties = json.loads(text)
+    except ValueError:
+        properties = None
+    if not isinstance(properties, dict):
+        raise MessageRefused("--properties is no JSON object")
+    return properties
+
+
+if __name__ == "__main__":
+    sys.exit(main())

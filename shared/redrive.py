@@ -1,0 +1,229 @@
+"""Redriving: what the app has given up is taken up again, because a person says so; who, when and how many is kept.
+
+Blobs, in this order, so that a crash loses nothing and the same act again completes it:
+
+1. a row of ``IngestionRedrives``,
+2. the blobs' rows, ``RetryState`` Pending again, with who and when,
+3. the retry messages,
+4. ``RetryState`` Enqueued,
+5. the operation's row counts them, and the row of ``IngestionRedrives`` is done.
+
+Messages of a poison queue: each is sent to its queue, and then removed. A crash between the two delivers it twice,
+which every queue's function bears.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.ambient import Ambient
+from shared.messages import NamedBlob, OperationMessage, RetryMessage
+from shared.model import FailureStatus, Operation, OperationState, Properties, RetryState
+from shared.outcome import as_settled, summarize
+from shared.queues import Queue
+from shared.records import BlobRow, OperationRow, Redrive, RedriveKind, Summary
+from shared.reenqueue import Reenqueuer, find_named, retry_blob
+from shared.store.redrives import Redrives
+from shared.store.results import Results
+from shared.telemetry import event
+
+GIVEN_UP_AS = (
+    FailureStatus.PERMANENT,
+    FailureStatus.EXHAUSTED,
+    FailureStatus.UNKNOWN,
+    RetryState.ATTEMPTS_EXHAUSTED,
+    RetryState.NOT_RESUBMITTABLE,
+)
+"""Why a blob may have been given up: its ``failureStatus``, or how its retry ended."""
+
+
+class RedriveRefused(Exception):
+    """The act can't be done; the text says why, and what to do."""
+
+
+class UnknownOperation(RedriveRefused):
+    """There is no such operation."""
+
+
+class StillWatched(RedriveRefused):
+    """The operation has not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobsRequest:
+    """What a person asks for.
+
+    Attributes:
+        message: The operation, as a message names it. Its ``blobs``, if there are any, are those to be redriven, with
+            URLs that may bring credentials; its ``properties`` go before those that were kept.
+        by: Who asks.
+        only: Which of ``GIVEN_UP_AS``; empty for all.
+    """
+
+    message: OperationMessage
+    by: str
+    only: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What was done: ``count`` blobs, or messages. ``left`` is what the act was not about."""
+
+    redrive_id: str
+    count: int
+    left: int
+
+
+class Redriver:
+    """Takes blobs and messages up again."""
+
+    def __init__(
+        self, results: Results, redrives: Redrives, reenqueuer: Reenqueuer, ambient: Ambient, *, needs_format: bool
+    ) -> None:
+        self._results = results
+        self._redrives = redrives
+        self._reenqueuer = reenqueuer
+        self._ambient = ambient
+        self._needs_format = needs_format
+
+    def redrive_blobs(self, request: BlobsRequest) -> Redriven:
+        """Put an operation's given-up blobs on the retry queue.
+
+        Raises:
+            RedriveRefused: the operation is not known, has not ended, or lacks what a resubmission needs.
+        """
+        operation = request.message.operation
+        row = self._ended(operation)
+        properties = request.message.properties or row.properties
+        if self._needs_format and not (properties or {}).get("format"):
+            raise RedriveRefused(
+                "the properties that these blobs are to be submitted with are not known: the operation's message had "
+                "none, or some that are not kept. Give them, at least 'format'"
+            )
+        redrive = self._new(request.by, RedriveKind.BLOBS, operation=operation)
+        self._redrives.begin(redrive)
+        rows = self._results.revise(operation, lambda stored: _taken_up(stored, request, redrive.at))
+        keys = [key for key, each in rows.items() if _is_taken_up(each) and _is_asked_for(each, request)]
+        if keys:
+            whole = _retry_message(request, row, properties, redrive, [rows[key] for key in keys])
+            rows = self._reenqueuer.enqueue(whole, keys, rows, timedelta)
+            self._count(operation)
+        self._redrives.end(redrive, len(keys))
+        left = sum(given_up_as(each) is not None for each in rows.values())
+        event(
+            "blobs.redriven",
+            "a person has them tried again",
+            about=operation,
+            blobs=len(keys),
+            left=left,
+            by=request.by,
+            redrive_id=redrive.redrive_id,
+        )
+        return Redriven(redrive.redrive_id, len(keys), left)
+
+    def redrive_messages(self, queue_name: str, poison: Queue, queue: Queue, by: str, most: int | None) -> Redriven:
+        """Put the messages of a poison queue back on their queue, as many as there are now or ``most``."""
+        redrive = self._new(by, RedriveKind.MESSAGES, queue=queue_name)
+        self._redrives.begin(redrive)
+        count = 0
+        # What can't be handled is soon back in the poison queue: it must not be taken again and again.
+        length = poison.length()
+        for message in poison.take(length if most is None else min(most, length)):
+            queue.send(message.text)
+            poison.remove(message)
+            count += 1
+        self._redrives.end(redrive, count)
+        event(
+            "message.redriven",
+            "messages of the poison queue are back on their queue",
+            queue=queue_name,
+            messages=count,
+            by=by,
+            redrive_id=redrive.redrive_id,
+        )
+        return Redriven(redrive.redrive_id, count, length - count)
+
+    def _new(
+        self, by: str, kind: RedriveKind, *, operation: Operation | None = None, queue: str | None = None
+    ) -> Redrive:
+        return Redrive(self._ambient.new_id(), by, self._ambient.now(), kind, operation, queue)
+
+    def _ended(self, operation: Operation) -> OperationRow:
+        pointer = self._results.pointer(operation)
+        row = self._results.operation(pointer) if pointer else None
+        if row is None:
+            raise UnknownOperation(
+                f"no operation {operation.operation_id} of {operation.database}.{operation.table} at "
+                f"{operation.cluster} is known: check all four"
+            )
+        if row.state is OperationState.IN_PROGRESS:
+            raise StillWatched("the operation has not ended, and what is Transient is tried again by itself: wait")
+        return row
+
+    def _count(self, operation: Operation) -> None:
+        """Let the operation's row say how many of its blobs were put on the retry queue."""
+        pointer = self._results.pointer(operation)
+
+        def decide(row: OperationRow) -> tuple[Summary, datetime | None]:
+            # Read now: the first of them may have been tried, and found mended, already.
+            return summarize(as_settled(self._results.blobs(operation).values()), row, row.state), row.settled_at
+
+        if pointer:
+            self._results.revise_operation(pointer, decide)
+
+
+def given_up_as(row: BlobRow) -> str | None:
+    """Why the app leaves a failed blob alone, one of ``GIVEN_UP_AS``; None if it doesn't."""
+    if not row.report.has_failed:
+        return None
+    if row.retry_state in (RetryState.ATTEMPTS_EXHAUSTED, RetryState.NOT_RESUBMITTABLE):
+        return row.retry_state.value
+    if row.retry_state is RetryState.NONE and row.report.failure in GIVEN_UP_AS:
+        return row.report.failure
+    return None
+
+
+def _is_asked_for(row: BlobRow, request: BlobsRequest) -> bool:
+    named = request.message.blobs
+    return not named or find_named(row.report, named) is not None
+
+
+def _is_taken_up(row: BlobRow) -> bool:
+    """Whether a redrive has begun with it, this one or an earlier one that was cut short."""
+    return row.retry_state is RetryState.PENDING and row.redriven_at is not None
+
+
+def _taken_up(stored: Mapping[str, BlobRow], request: BlobsRequest, now: datetime) -> list[BlobRow]:
+    return [
+        replace(
+            row,
+            retry_state=RetryState.PENDING,
+            retry_reason=None,
+            claimed_by=None,
+            claimed_until=None,
+            redriven_by=request.by,
+            redriven_at=now,
+        )
+        for row in stored.values()
+        if (reason := given_up_as(row)) and (not request.only or reason in request.only) and _is_asked_for(row, request)
+    ]
+
+
+def _retry_message(
+    request: BlobsRequest,
+    row: OperationRow,
+    properties: Properties | None,
+    redrive: Redrive,
+    rows: Sequence[BlobRow],
+) -> RetryMessage:
+    named: Sequence[NamedBlob] = request.message.blobs
+    return RetryMessage(
+        operation=request.message.operation,
+        root_operation_id=row.root_operation_id,
+        attempt=row.attempt,
+        enqueued_at=redrive.at,
+        blobs=tuple(retry_blob(each, None, named) for each in rows),
+        properties=properties,
+        correlation_id=row.correlation_id,
+        redriven_by=redrive.by,
+    )

@@ -1,0 +1,60 @@
+"""Reading what a person asks to have redriven: the operation's message again, and who asks."""
+
+from shared.fields import Fields, MessageRefused, Object, content_of, text_of
+from shared.messages import Defaults, operation_message
+from shared.redaction import redact
+from shared.redrive import GIVEN_UP_AS, BlobsRequest
+
+LONGEST_NAME = 100
+"""Characters of who asks."""
+
+_NAMES = {name.lower(): str(name) for name in GIVEN_UP_AS}
+
+
+def read_content(body: bytes) -> Object:
+    """The JSON object of a request's body, empty where there is none.
+
+    Raises:
+        MessageRefused: it is no JSON object.
+    """
+    if not body.strip():
+        return {}
+    content = content_of(text_of(body))
+    if isinstance(content, str):
+        raise MessageRefused("the request is no JSON object")
+    return content
+
+
+def read_blobs_request(operation_id: str, content: Object, by: str, defaults: Defaults) -> BlobsRequest:
+    """Read what blobs a person wants redriven.
+
+    Args:
+        operation_id: Of the operation; an ``operationId`` in the content goes before it, as a path can't hold any ID.
+        content: The operation's message without what ``defaults`` says, and ``only``: a list of ``GIVEN_UP_AS``.
+        by: Who asks.
+        defaults: What the message means where it doesn't say.
+
+    Raises:
+        MessageRefused: a field is missing or wrong.
+    """
+    fields = Fields({"operationId": operation_id, **content})
+    return BlobsRequest(message=operation_message(fields, defaults), by=by, only=_only(fields.texts("only")))
+
+
+def name_of(text: str) -> str:
+    """Who asks, as it is written down.
+
+    Raises:
+        MessageRefused: it is empty or too long.
+    """
+    name = " ".join(redact(text).split())
+    if not name or len(name) > LONGEST_NAME:
+        raise MessageRefused(f"who asks is to be named in 1 to {LONGEST_NAME} characters")
+    return name
+
+
+def _only(names: list[str]) -> frozenset[str]:
+    unknown = [name for name in names if name.lower() not in _NAMES]
+    if unknown:
+        raise MessageRefused(f"'only' takes {', '.join(_NAMES.values())}")
+    return frozenset(_NAMES[name.lower()] for name in names)

@@ -1,0 +1,115 @@
+"""Putting blobs on the retry queue: what their messages say, and in what order they are sent and marked."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+
+from shared.messages import MOST_BLOBS, NamedBlob, RetryBlob, RetryMessage, split_retry, write_retry
+from shared.model import BlobReport, RetryState, bare_url
+from shared.queues import Queue
+from shared.records import BlobRow
+from shared.settings import Retrying, RetryMode
+from shared.store.results import Results
+from shared.telemetry import event
+
+
+class Reenqueuer:
+    """Sends retry messages for rows that are Pending, and marks those Enqueued."""
+
+    def __init__(self, results: Results, retries: Queue, retrying: Retrying) -> None:
+        self._results = results
+        self._retries = retries
+        self._retrying = retrying
+
+    def enqueue(
+        self,
+        whole: RetryMessage,
+        pending: Sequence[str],
+        rows: Mapping[str, BlobRow],
+        delay: Callable[[], timedelta],
+    ) -> dict[str, BlobRow]:
+        """Send what ``whole`` says in messages of a request's worth each, and mark the rows after each.
+
+        Args:
+            whole: All of it; its blobs are those of ``pending``, in the same order.
+            pending: The keys of the rows.
+            rows: All rows of the operation.
+            delay: Until a message becomes visible.
+
+        Returns:
+            All rows as they are in the table now.
+        """
+        alone = self._retrying.deduplicate and self._retrying.mode is RetryMode.RESUBMIT
+        waiting, sent = iter(pending), set[str]()
+        now = dict(rows)
+        for part in split_retry(whole, most_blobs=1 if alone else MOST_BLOBS):
+            self._send(part, delay())
+            sent |= set(islice(waiting, len(part.blobs)))
+            if len(sent) >= MOST_BLOBS:
+                now = self._mark(whole, sent, now)
+                sent.clear()
+        return self._mark(whole, sent, now)
+
+    def _mark(self, whole: RetryMessage, sent: Iterable[str], rows: Mapping[str, BlobRow]) -> dict[str, BlobRow]:
+        return self._results.revise(whole.operation, partial(_enqueued, frozenset(sent)), rows)
+
+    def _send(self, part: RetryMessage, delay: timedelta) -> None:
+        self._retries.send(write_retry(part), delay)
+        event(
+            "blobs.retry_enqueued",
+            "a person has them tried again" if part.redriven_by else "Transient failures are tried again",
+            level=logging.INFO,
+            about=part.operation,
+            blobs=len(part.blobs),
+            attempt=part.attempt,
+            delay_seconds=round(delay.total_seconds()),
+        )
+
+
+def _enqueued(carried: frozenset[str], rows: Mapping[str, BlobRow]) -> list[BlobRow]:
+    return [
+        replace(row, retry_state=RetryState.ENQUEUED)
+        for row in rows.values()
+        if row.key in carried and row.retry_state is RetryState.PENDING
+    ]
+
+
+def find_named(report: BlobReport, named: Sequence[NamedBlob]) -> NamedBlob | None:
+    """The blob of the message that a report is about, by ``sourceId``, else by bare URL."""
+    source_id, url = (report.source_id or "").lower(), bare_url(report.url or "")
+    by_id = (blob for blob in named if source_id and (blob.source_id or "").lower() == source_id)
+    by_url = (blob for blob in named if url and bare_url(blob.url or "") == url)
+    return next(by_id, None) or next(by_url, None)
+
+
+def with_url(report: BlobReport, named: Sequence[NamedBlob]) -> BlobReport:
+    """The report with its URL, which the SDK's dialect leaves out, from the message."""
+    blob = find_named(report, named) if report.url is None else None
+    return replace(report, url=blob.url) if blob else report
+
+
+def retry_blob(row: BlobRow, url: str | None, named: Sequence[NamedBlob]) -> RetryBlob:
+    """A blob as its retry message says it.
+
+    Args:
+        row: Its row.
+        url: Its URL as ADX has just reported it, if it has.
+        named: The blobs that the operation's message named; a URL from there goes first.
+    """
+    report = row.report
+    blob = find_named(report, named) or NamedBlob()
+    brought = blob.url if blob.url_brought else None
+    return RetryBlob(
+        url=brought or url or report.url,
+        source_id=report.source_id or blob.source_id,
+        raw_size=blob.raw_size,
+        error_code=report.error_code,
+        failure_status=report.failure_status,
+        details=report.details,
+        url_brought=brought is not None,
+        key=row.key,
+        extra=blob.extra,
+    )
