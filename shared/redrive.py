@@ -222,7 +222,7 @@ def _retry_message(
         root_operation_id=row.root_operation_id,
         attempt=row.attempt,
         enqueued_at=redrive.at,
-        blobs=tuple(retry_blob(each, None, named) for each in rows),
+        blobs=tuple(retry_blob(each, find_named(each.report, named), None) for each in rows),
         properties=properties,
         correlation_id=row.correlation_id,
         redriven_by=redrive.by,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
+from urllib.parse import unquote
 
 from shared.messages import MOST_BLOBS, NamedBlob, RetryBlob, RetryMessage, split_retry, write_retry
 from shared.model import BlobReport, RetryState, bare_url
@@ -85,25 +86,40 @@ def find_named(report: BlobReport, named: Sequence[NamedBlob]) -> NamedBlob | No
     return next(by_id, None) or next(by_url, None)
 
 
+def names_another(named: NamedBlob, reported: str | None) -> bool:
+    """Whether a message gives a blob another URL than ADX does.
+
+    Whoever can post a message could have the app load data of theirs with its rights, under a blob's ``sourceId``.
+    """
+    return bool(named.url and reported) and _place(named.url or "") != _place(reported or "")
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Host and path, which two spellings of a URL have in common."""
+    _, _, rest = bare_url(url).partition("://")
+    host, _, path = rest.partition("/")
+    return host.lower().removesuffix(":443"), unquote(path)
+
+
 def with_url(report: BlobReport, named: Sequence[NamedBlob]) -> BlobReport:
     """The report with its URL, which the SDK's dialect leaves out, from the message."""
     blob = find_named(report, named) if report.url is None else None
     return replace(report, url=blob.url) if blob else report
 
 
-def retry_blob(row: BlobRow, url: str | None, named: Sequence[NamedBlob]) -> RetryBlob:
+def retry_blob(row: BlobRow, named: NamedBlob | None, reported: str | None) -> RetryBlob:
     """A blob as its retry message says it.
 
     Args:
         row: Its row.
-        url: Its URL as ADX has just reported it, if it has.
-        named: The blobs that the operation's message named; a URL from there goes first.
+        named: The same blob as a message named it: a URL with credentials from there goes first.
+        reported: Its URL by ADX, which the message's must agree with; None to take the message's as it is.
     """
     report = row.report
-    blob = find_named(report, named) or NamedBlob()
-    brought = blob.url if blob.url_brought else None
+    blob = named or NamedBlob()
+    brought = blob.url if blob.url_brought and not names_another(blob, reported) else None
     return RetryBlob(
-        url=brought or url or report.url,
+        url=brought or reported or report.url,
         source_id=report.source_id or blob.source_id,
         raw_size=blob.raw_size,
         error_code=report.error_code,

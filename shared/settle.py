@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 
 from shared.ambient import Ambient
 from shared.backoff import retry_delay
-from shared.messages import OperationMessage, RetryMessage
+from shared.messages import OperationMessage, RetryBlob, RetryMessage
 from shared.model import Operation, OperationState, RetryState, StatusReport
 from shared.outcome import as_settled, keyed, merge, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
-from shared.reenqueue import Reenqueuer, retry_blob, with_url
+from shared.reenqueue import Reenqueuer, find_named, names_another, retry_blob, with_url
 from shared.settings import Retrying
 from shared.store.outstanding import OutstandingOperations
 from shared.store.results import Contended, Results
@@ -188,7 +188,7 @@ class Settler:
             root_operation_id=before.root_operation_id,
             attempt=before.attempt,
             enqueued_at=self._ambient.now(),
-            blobs=tuple(retry_blob(row, urls.get(row.key), message.blobs) for row in pending),
+            blobs=tuple(_retry_blob(row, urls.get(row.key) or row.report.url, message) for row in pending),
             properties=message.properties,
             correlation_id=message.correlation_id,
             extra=message.extra,
@@ -202,6 +202,20 @@ class Settler:
             most=self._retrying.max_delay,
             random=self._ambient.random,
         )
+
+
+def _retry_blob(row: BlobRow, reported: str | None, message: OperationMessage) -> RetryBlob:
+    named = find_named(row.report, message.blobs)
+    if named and names_another(named, reported):
+        event(
+            "blob.url_differs",
+            "the message gives it another URL than ADX, which is not used",
+            level=logging.WARNING,
+            about=message.operation,
+            blob=row.report.url,
+            source_id=row.report.source_id,
+        )
+    return retry_blob(row, named, reported)
 
 
 def _log_failures(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping[str, BlobRow]) -> None:

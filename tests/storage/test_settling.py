@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 
 from shared.endpoints import Endpoints
 from shared.errors import AccessRefused, EndpointNotAllowed, RoleMissing, Throttled, Unavailable
-from shared.messages import Defaults, OperationMessage, read_poll_batch
+from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_batch
 from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
 from shared.store.outstanding import LayoutMismatch
 from tests.support.facts import POLLING
@@ -105,6 +105,35 @@ def test_the_sdks_dialect_finds_its_urls_in_the_message(parts: Parts) -> None:
     assert row.report.url == A
     (message,) = parts.retries()
     assert message.blobs[0].url == A + "?sig=secret"
+
+
+def test_a_message_can_not_put_another_blob_in_the_place_of_one(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    evil = "https://evil.example/c/a.csv?sig=theirs"
+    parts.register("op", blobs=(NamedBlob(evil, "s1"), NamedBlob(B.upper() + "?sig=other case", "s2")))
+    parts.adx.says("op", blob(A, "Failed", "Transient", source_id="s1"), blob(B, "Failed", "Transient", source_id="s2"))
+    parts.tick()
+    (message,) = parts.retries()
+    assert {(each.url, each.url_brought) for each in message.blobs} == {(A, False), (B, False)}
+    differing = [record for record in caplog.records if getattr(record, "event", "") == "blob.url_differs"]
+    assert len(differing) == 2
+    assert "evil" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("named", "reported"),
+    [
+        ("https://acc.blob.core.windows.net/c/a%20b.csv?sig=x", "https://acc.blob.core.windows.net/c/a b.csv"),
+        ("https://ACC.blob.core.windows.net:443/c/a.csv?sig=x", "https://acc.blob.core.windows.net/c/a.csv"),
+        ("https://acc.blob.core.windows.net/c/a.csv;key", "https://acc.blob.core.windows.net/c/a.csv?sv=1"),
+        ("abfss://c@acc.dfs.core.windows.net/a.csv;key", "abfss://c@acc.dfs.core.windows.net/a.csv"),
+    ],
+)
+def test_two_spellings_of_a_url_are_one_blob(parts: Parts, named: str, reported: str) -> None:
+    parts.register("op", blobs=(NamedBlob(named, "s1"),))
+    parts.adx.says("op", blob(reported, "Failed", "Transient", source_id="s1"))
+    parts.tick()
+    (message,) = parts.retries()
+    assert [(each.url, each.url_brought) for each in message.blobs] == [(named, True)]
 
 
 def test_the_last_attempt_is_not_enqueued(parts: Parts) -> None:
