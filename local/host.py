@@ -1,7 +1,8 @@
 """`python -m local.host`, run by `./dev host`: the app on this machine, with the storage and the ADX that it lacks.
 
 Azurite is started when the settings say `UseDevelopmentStorage=true` and nothing listens on its ports, and the ADX
-simulator when the settings name an ADX on this machine where nothing listens. Ctrl-C stops what was started here.
+simulator when the settings name an ADX on this machine where nothing listens. HTTP functions are called on the port of
+Core Tools, or on a free one if that is taken. Ctrl-C stops what was started here.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from local.processes import REPOSITORY, Child, ProcessFailed
 LOOPBACK = ("127.0.0.1", "localhost")
 STORAGE_SETTINGS = ("IngestionStorage", "AzureWebJobsStorage")
 CONNECT_SECONDS = 1.0
+HTTP_PORT = 7071
 SIMULATOR_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 
@@ -42,11 +44,14 @@ def main() -> int:
         "--app", type=Path, default=REPOSITORY, help="folder of function_app.py (default: this repository)"
     )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parser.add_argument(
+        "--http-port", type=int, default=HTTP_PORT, metavar="PORT", help="for HTTP functions; a free one if it is taken"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with ExitStack() as stack:
-            return _start(arguments.app.resolve(), arguments.log_level, stack).wait()
+            return _start(arguments, stack).wait()
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 0
@@ -55,7 +60,8 @@ def main() -> int:
         return 1
 
 
-def _start(app: Path, log_level: str, stack: ExitStack) -> FunctionsHost:
+def _start(arguments: argparse.Namespace, stack: ExitStack) -> FunctionsHost:
+    app = arguments.app.resolve()
     settings = dict(os.environ)
     read = apply_settings(app, None, settings)
     _say(f"settings   {read or 'only the environment: there is no ' + ' or '.join(SETTINGS_FILES)}")
@@ -65,9 +71,17 @@ def _start(app: Path, log_level: str, stack: ExitStack) -> FunctionsHost:
     if uri.startswith("http://") and urlsplit(uri).hostname in LOOPBACK:
         _start_simulator(urlsplit(uri).port or 80, uri, stack)
     host = FunctionsHost.start(
-        {}, app, settings=read, log_level=log_level, grace_seconds=GRACE_SECONDS, show_output=True
+        {},
+        app,
+        settings=read,
+        log_level=arguments.log_level,
+        grace_seconds=GRACE_SECONDS,
+        http_port=0 if _listens(arguments.http_port) else arguments.http_port,
+        show_output=True,
     )
     stack.enter_context(host)
+    if host.uri:
+        _say(f"HTTP       {host.uri}")
     _say(f"functions  {', '.join(host.functions)}; Ctrl-C stops everything")
     return host
 

@@ -1,4 +1,7 @@
-"""`python -m local.functions_host`: runs an app in the foreground until SIGTERM or Ctrl-C."""
+"""`python -m local.functions_host`: runs an app in the foreground until SIGTERM or Ctrl-C.
+
+The setting `FUNCTIONS_HOST_KEYS` says which keys open HTTP functions; it is no option, as all can read a command line.
+"""
 
 import argparse
 import asyncio
@@ -38,6 +41,13 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="wait for a missing queue, as Azure does, instead of creating it",
     )
+    add(
+        "--http-port",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="for HTTP functions, on 127.0.0.1 (default: a free one)",
+    )
     add("--exit-with-parent", action="store_true", help="stop when standard input ends")
     return parser.parse_args()
 
@@ -57,10 +67,10 @@ def main() -> int:
     names: dict[str, str] = {}
     set_up(arguments.log_level, names)
 
-    def announce(functions: list[str]) -> None:
+    def announce(functions: list[str], uri: str | None) -> None:
         LOG.info("listening for %s", ", ".join(functions) or "no function")
         if arguments.ready_json:
-            print(json.dumps({"functions": functions}), file=announcements, flush=True)
+            print(json.dumps({"functions": functions, "http": uri}), file=announcements, flush=True)
 
     options = RunOptions(
         app=arguments.app.resolve(),
@@ -69,6 +79,7 @@ def main() -> int:
         invisible_seconds=arguments.invisible_seconds,
         grace_seconds=arguments.grace_seconds,
         create_queues=not arguments.no_create_queues,
+        http_port=arguments.http_port,
         exit_with_parent=arguments.exit_with_parent,
     )
     try:

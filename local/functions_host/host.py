@@ -10,7 +10,10 @@ from pathlib import Path
 
 from azure.core.exceptions import AzureError
 
+from local.functions_host.http import HttpListener
+from local.functions_host.keys import Keys
 from local.functions_host.queues import ListenerOptions, QueueListener
+from local.functions_host.routes import Route, in_order
 from local.functions_host.settings import (
     HostOptions,
     apply_settings,
@@ -23,8 +26,9 @@ from local.functions_host.worker import AppRefused, Function, Worker
 from local.processes import EXIT_SECONDS, watch_parent
 
 LOG = logging.getLogger(__name__)
+HTTP = "httpTrigger"
 
-type Listener = QueueListener | TimerListener
+type Listener = QueueListener | TimerListener | HttpListener
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,7 @@ class RunOptions:
     invisible_seconds: int
     grace_seconds: float
     create_queues: bool
+    http_port: int
     exit_with_parent: bool
 
 
@@ -44,7 +49,7 @@ async def run(
     options: RunOptions,
     environment: MutableMapping[str, str],
     names: dict[str, str],
-    announce: Callable[[list[str]], None],
+    announce: Callable[[list[str], str | None], None],
 ) -> list[str]:
     """Runs an app until SIGTERM or SIGINT.
 
@@ -52,13 +57,13 @@ async def run(
         options: How.
         environment: The process' environment; the settings go into it.
         names: Filled with the function of each running invocation.
-        announce: Gets the names of the functions once all are listened for.
+        announce: Gets the names of the functions once all are listened for, and the URI of those of HTTP if there are.
 
     Returns:
         The functions that still ran when the grace was over.
 
     Raises:
-        AppRefused: The app could not be loaded, or its storage does not answer.
+        AppRefused: The app could not be loaded, or its storage does not answer, or its port is taken.
         SettingsRefused: A setting is missing or wrong.
     """
     if options.exit_with_parent:
@@ -73,27 +78,40 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     listeners = _listeners(worker, host, options, environment)
-    await _prepare(listeners)
-    announce(list(listeners))
-    await _listen([listener.listen for listener in listeners.values()], stopping, options.grace_seconds)
+    http = next((listener for listener in listeners.values() if isinstance(listener, HttpListener)), None)
+    await _prepare_queues(listeners)
+    if http is not None:
+        await http.prepare()
+    announce(list(listeners), http.uri if http else None)
+    await _listen([listener.listen for listener in dict.fromkeys(listeners.values())], stopping, options.grace_seconds)
     return sorted(names.values())
 
 
 def _listeners(
     worker: Worker, host: HostOptions, options: RunOptions, environment: Mapping[str, str]
 ) -> dict[str, Listener]:
-    """Makes a listener for every function that is neither disabled nor of a kind that is not imitated."""
+    """Makes a listener for every function that is neither disabled nor of a kind that is not imitated.
+
+    The HTTP functions share one.
+    """
+    enabled = [function for function in worker.functions if not _is_disabled(function, environment)]
+    routes = [Route.of(function, host.route_prefix) for function in enabled if function.trigger["type"] == HTTP]
+    http = HttpListener(worker, in_order(routes), keys=Keys.read(environment), port=options.http_port)
     made: dict[str, Listener] = {}
-    for function in worker.functions:
-        if environment.get(f"AzureWebJobs.{function.name}.Disabled", "").lower() in {"true", "1"}:
-            LOG.info("%s is disabled", function.name)
-            continue
-        listener = _listener(worker, function, host, options, environment)
+    for function in enabled:
+        listener = http if function.trigger["type"] == HTTP else _listener(worker, function, host, options, environment)
         if listener is None:
             LOG.warning("%s is not run: a %s is not imitated here", function.name, function.trigger["type"])
         else:
             made[function.name] = listener
     return made
+
+
+def _is_disabled(function: Function, environment: Mapping[str, str]) -> bool:
+    disabled = environment.get(f"AzureWebJobs.{function.name}.Disabled", "").lower() in {"true", "1"}
+    if disabled:
+        LOG.info("%s is disabled", function.name)
+    return disabled
 
 
 def _listener(
@@ -120,7 +138,7 @@ def _listener(
             return None
 
 
-async def _prepare(listeners: Mapping[str, Listener]) -> None:
+async def _prepare_queues(listeners: Mapping[str, Listener]) -> None:
     for name, listener in listeners.items():
         if isinstance(listener, QueueListener):
             try:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from local.functions_host.keys import SETTING as KEYS_SETTING
 from local.processes import EXIT_SECONDS, REPOSITORY, Child
 
 
@@ -16,12 +17,14 @@ class FunctionsHost:
 
     Attributes:
         functions: The names of the functions that it listens for.
+        uri: Where it takes HTTP requests; None when no function does.
     """
 
-    def __init__(self, child: Child, functions: Sequence[str], *, grace_seconds: float) -> None:
+    def __init__(self, child: Child, functions: Sequence[str], uri: str | None, *, grace_seconds: float) -> None:
         self._child = child
         self._grace_seconds = grace_seconds
         self.functions = list(functions)
+        self.uri = uri
 
     @classmethod
     def start(  # noqa: PLR0913, each is an option of the command line
@@ -36,6 +39,8 @@ class FunctionsHost:
         grace_seconds: float = 5.0,
         start_seconds: float = 60.0,
         create_queues: bool = True,
+        http_port: int = 0,
+        function_keys: Mapping[str, str] | None = None,
         show_output: bool = False,
     ) -> Self:
         """Starts a host and waits until it listens.
@@ -51,6 +56,8 @@ class FunctionsHost:
             grace_seconds: How long running functions may take when it is stopped.
             start_seconds: How long it may take to listen.
             create_queues: Creates the triggers' queues, which the real host does not.
+            http_port: Where HTTP functions are called, on 127.0.0.1; a free port when 0.
+            function_keys: What opens HTTP functions, as `local.functions_host.keys` reads it; all are open when None.
             show_output: Lets its log through to standard error; `output()` is empty then.
 
         Returns:
@@ -64,11 +71,14 @@ class FunctionsHost:
         command += ["--app", str(folder), "--settings", str(settings or folder / "local.settings.sample.json")]
         command += ["--log-level", log_level, "--max-polling-interval", str(max_polling_interval)]
         command += ["--invisible-seconds", str(invisible_seconds), "--grace-seconds", str(grace_seconds)]
+        command += ["--http-port", str(http_port)]
         if not create_queues:
             command.append("--no-create-queues")
-        child = Child(command, name="the Functions host", env={**os.environ, **env}, show_stderr=show_output)
-        functions = child.wait_until(_ready, seconds=start_seconds)
-        return cls(child, functions, grace_seconds=grace_seconds)
+        keys = {} if function_keys is None else {KEYS_SETTING: json.dumps(dict(function_keys))}
+        environment = {**os.environ, **env, **keys}
+        child = Child(command, name="the Functions host", env=environment, show_stderr=show_output)
+        ready = child.wait_until(_ready, seconds=start_seconds)
+        return cls(child, ready["functions"], ready["http"], grace_seconds=grace_seconds)
 
     @property
     def pid(self) -> int:
@@ -102,8 +112,8 @@ class FunctionsHost:
         self.stop()
 
 
-def _ready(lines: Sequence[str]) -> list[str] | None:
+def _ready(lines: Sequence[str]) -> dict[str, Any] | None:
     if not lines:
         return None
-    names: list[str] = json.loads(lines[0])["functions"]
-    return names
+    ready: dict[str, Any] = json.loads(lines[0])
+    return ready

@@ -26,6 +26,17 @@ class StatusResult(Record):
     Success = 1
 
 
+class RpcHttp(Record):
+    """An HTTP request or answer."""
+
+
+class RpcHttpCookie(Record):
+    """A cookie to be set."""
+
+    # The values are what a Set-Cookie header says; "None" says nothing.
+    SameSite = SimpleNamespace(**{"None": "", "Lax": "lax", "Strict": "strict", "ExplicitNone": "none"})
+
+
 class TypedData(Record):
     """One value, in the field that its type names."""
 
@@ -48,11 +59,18 @@ class Protos:
     BindingInfo = BindingInfo
     FunctionMetadataResponse = Record
     InvocationResponse = Record
+    NullableBool = Record
+    NullableDouble = Record
+    NullableString = Record
+    NullableTimestamp = Record
     ParameterBinding = ParameterBinding
     RpcException = Record
     RpcFunctionMetadata = Record
+    RpcHttp = RpcHttp
+    RpcHttpCookie = RpcHttpCookie
     RpcRetryOptions = Record
     StatusResult = StatusResult
+    Timestamp = Record
     TypedData = TypedData
     WorkerInitResponse = Record
     WorkerMetadata = Record

@@ -36,6 +36,7 @@ class HostOptions:
     """What of host.json is followed here; times in seconds."""
 
     queues: QueueOptions
+    route_prefix: str
     function_timeout: float | None
 
 
@@ -87,11 +88,12 @@ def read_host_options(app: Path, environment: Mapping[str, str]) -> HostOptions:
     for name, value in environment.items():
         if match := OVERRIDE.fullmatch(name):
             _set(tree, re.split(r"__|:", match[1].lower()), value)
-    queues = tree.get("extensions", {}).get("queues", {})
+    extensions = tree.get("extensions", {})
     timeout = tree.get("functiontimeout")
     try:
         return HostOptions(
-            queues=_queue_options(queues),
+            queues=_queue_options(extensions.get("queues", {})),
+            route_prefix=str(extensions.get("http", {}).get("routeprefix", "api")),
             function_timeout=None if timeout in (None, "-1") else time_span(timeout),
         )
     except ValueError as error:

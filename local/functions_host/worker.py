@@ -76,7 +76,7 @@ class Worker:
         return cls(functions, function_timeout=function_timeout, names=names)
 
     async def invoke(self, function: Function, data: TypedData, metadata: Mapping[str, TypedData]) -> bool:
-        """Calls a function and reports its failure in the log.
+        """Calls a function that answers nothing.
 
         Args:
             function: Which.
@@ -85,6 +85,19 @@ class Worker:
 
         Returns:
             Whether it succeeded.
+        """
+        return await self.call(function, data, metadata) is not None
+
+    async def call(self, function: Function, data: TypedData, metadata: Mapping[str, TypedData]) -> Record | None:
+        """Calls a function and reports its failure in the log.
+
+        Args:
+            function: Which.
+            data: What its trigger parameter is made from.
+            metadata: The trigger's metadata.
+
+        Returns:
+            What the library says of it, or None when it failed.
         """
         invocation_id = str(uuid.uuid4())
         self.names[invocation_id] = function.name
@@ -103,13 +116,14 @@ class Worker:
             done, _ = await asyncio.wait({running}, timeout=self._function_timeout)
             if not done:
                 LOG.error("runs longer than functionTimeout (%s s); Azure would end it now", self._function_timeout)
-            result = (await running).result
-            succeeded: bool = result.status == StatusResult.Success
-            if not succeeded:
-                LOG.error("failed: %s\n%s", result.exception.message, _own_frames(result.exception.stack_trace))
+            answer: Record = await running
+            if answer.result.status == StatusResult.Success:
+                return answer
+            exception = answer.result.exception
+            LOG.error("failed: %s\n%s", exception.message, _own_frames(exception.stack_trace))
+            return None
         finally:
             del self.names[invocation_id]
-        return succeeded
 
 
 def _request(**kind: Record) -> Record:
@@ -121,8 +135,8 @@ def _function(metadata: Record) -> Function:
     triggers = [binding for binding in bindings if str(binding["type"]).lower().endswith("trigger")]
     if len(triggers) != 1:
         raise AppRefused(f"the function {metadata.name} must have one trigger, and has {len(triggers)}")
-    others = [str(binding["type"]) for binding in bindings if binding is not triggers[0]]
-    if others and triggers[0]["type"] != "httpTrigger":
+    others = [str(binding["type"]) for binding in bindings if binding is not triggers[0] and binding["type"] != "http"]
+    if others:
         raise AppRefused(f"the function {metadata.name} has bindings that are not imitated here: {', '.join(others)}")
     return Function(function_id=metadata.function_id, name=metadata.name, trigger=triggers[0])
 
