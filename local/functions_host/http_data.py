@@ -28,7 +28,7 @@ async def request_data(request: web.Request, route_values: Mapping[str, str]) ->
         http=RpcHttp(
             method=request.method,
             url=f"{request.scheme}://{request.host}{target}{request.rel_url.raw_query_string}",
-            headers=_joined((name.lower(), value) for name, value in request.headers.items()),
+            headers=_joined(request.headers.items()),
             query={name: value for name, value in query.items() if value},
             params=route_values,
             body=TypedData(bytes=await request.read()),
@@ -74,15 +74,14 @@ def _set_cookie(cookie: RpcHttpCookie) -> str:
         parts.append(f"expires={formatdate(cookie.expires.value.seconds, usegmt=True)}")
     if cookie.max_age:
         parts.append(f"max-age={int(cookie.max_age.value)}")
-    parts += [
-        f"{label}={field.value}"
-        for label, field in (("domain", cookie.domain), ("path", cookie.path))
-        if field and field.value
-    ]
-    if cookie.secure and cookie.secure.value:
+    if cookie.domain.value:
+        parts.append(f"domain={cookie.domain.value}")
+    if cookie.path.value:
+        parts.append(f"path={cookie.path.value}")
+    if cookie.secure.value:
         parts.append("secure")
     if cookie.same_site:
         parts.append(f"samesite={cookie.same_site}")
-    if cookie.http_only and cookie.http_only.value:
+    if cookie.http_only.value:
         parts.append("httponly")
     return "; ".join(parts)

@@ -541,7 +541,9 @@ def test_stopping_does_not_wait_for_a_request_longer_than_the_grace(tiny: Tiny, 
 
 
 def test_http_is_taken_on_loopback_alone(web: FunctionsHost) -> None:
-    assert [f"http://{address}" for address in listening(web.pid)] == [web.uri]
+    (address,) = listening(web.pid)
+    assert address.startswith("127.0.0.1:")
+    assert web.uri == f"http://{address}"
 
 
 def test_nothing_listens_without_an_http_function(tiny: Tiny) -> None:
@@ -555,6 +557,20 @@ def test_a_port_that_is_taken_is_named(tiny: Tiny) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(HostFailed, match=f"the port {port} of 127.0.0.1 can't be used"):
             FunctionsHost.start(tiny.env, APP, http_port=port)
+
+
+def test_a_binding_that_is_not_imitated_is_named(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(
+        "import azure.functions as func\n"
+        "app = func.FunctionApp()\n"
+        "@app.route()\n"
+        "@app.queue_output(arg_name='out', queue_name='q', connection='c')\n"
+        "def f(req: func.HttpRequest, out: func.Out[str]) -> str:\n"
+        "    return ''\n"
+    )
+    with pytest.raises(HostFailed, match="the function f has bindings that are not imitated here: queue"):
+        FunctionsHost.start({}, tmp_path)
 
 
 def test_dev_host_takes_the_port_or_else_a_free_one(tiny: Tiny) -> None:
