@@ -57,7 +57,7 @@ class FunctionsHost:
             start_seconds: How long it may take to listen.
             create_queues: Creates the triggers' queues, which the real host does not.
             http_port: Where HTTP functions are called, on 127.0.0.1; a free port when 0.
-            function_keys: What opens HTTP functions, as `local.functions_host.keys` reads it; all are open when None.
+            function_keys: What opens HTTP functions, in the place of the setting FUNCTIONS_HOST_KEYS.
             show_output: Lets its log through to standard error; `output()` is empty then.
 
         Returns:
