@@ -77,11 +77,19 @@ class World:
         }
 
     def start_host(
-        self, *, disabled: str = "", invisible_seconds: int = 600, create_queues: bool = True, **settings: str
+        self,
+        *,
+        disabled: str = "",
+        invisible_seconds: int = 600,
+        create_queues: bool = True,
+        function_keys: Mapping[str, str] | None = None,
+        **settings: str,
     ) -> FunctionsHost:
         """The app, listening, but for a function that is disabled."""
         env = {**self.env, **settings, f"AzureWebJobs.{disabled}.Disabled": "true"}
-        host = FunctionsHost.start(env, invisible_seconds=invisible_seconds, create_queues=create_queues)
+        host = FunctionsHost.start(
+            env, invisible_seconds=invisible_seconds, create_queues=create_queues, function_keys=function_keys
+        )
         return self.stack.enter_context(host)
 
     def post(self, message: object, queue: str = "OPERATIONS_QUEUE") -> None:
