@@ -55,6 +55,7 @@ def test_what_was_given_up_is_submitted_once_more_and_nothing_else(parts: Parts)
     assert states(parts, operation) == [RetryState.NONE, RetryState.ENQUEUED, RetryState.ENQUEUED]
     (message,) = parts.retries()
     assert (message.redriven_by, message.attempt, message.correlation_id) == ("ada", 3, "run 7")
+    assert message.root_operation_id == "root"
     parts.resubmitter.handle(message)
     ((sources, properties),) = parts.adx.submitted
     assert [each.url for each in sources] == [B, C]
@@ -167,7 +168,7 @@ def test_properties_with_what_may_be_a_secret_are_not_kept(parts: Parts) -> None
 
 
 def test_properties_that_are_too_long_are_not_kept(parts: Parts) -> None:
-    operation = parts.register("op", A, properties={"format": "csv", "ingestionMapping": "x" * 40_000})
+    operation = parts.register("op", A, properties={"format": "csv", "ingestionMapping": "a b " * 10_000})
     assert parts.row(operation).properties is None
 
 
@@ -179,10 +180,10 @@ def test_what_is_not_resubmittable_becomes_so_by_what_a_person_gives(parts: Part
     parts.resubmitter.handle(message)
     assert states(parts, operation) == [RetryState.NOT_RESUBMITTABLE]
     assert redrive(parts, operation, properties={"format": "csv"}).count == 1
+    assert parts.blobs(operation)[0].retry_reason is None
     (message,) = parts.retries()
     parts.resubmitter.handle(message)
     assert states(parts, operation) == [RetryState.RESUBMITTED]
-    assert parts.blobs(operation)[0].retry_reason is None
 
 
 def test_an_operation_that_is_watched_is_left_to_the_app(parts: Parts) -> None:
