@@ -83,7 +83,7 @@ class KustoClient:
         self._endpoints = endpoints
         self._ambient = ambient
         self._timeouts = timeouts or Timeouts()
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = HTTPAdapter(pool_connections=concurrency, pool_maxsize=concurrency, max_retries=0)
         for scheme in ("https://", "http://"):
@@ -194,6 +194,14 @@ class KustoClient:
                 f"no answer: {_kind(error)} (request {request_id})",
                 maybe_accepted=method == "POST" and not _never_sent(error),
             ) from error
+
+
+class _Session(requests.Session):
+    """Takes a redirect as an answer. Even if told to follow none, requests reads its body and where it leads to."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class _AnswerTooMuch(OSError):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -407,6 +408,22 @@ def test_a_redirect_is_not_followed(adx: Connected, call: Call, status: int) -> 
         assert isinstance(error_of(call, adx), Unavailable)
         assert target.received == []
     assert len(adx.server.received) == 1
+
+
+@CALLS
+@pytest.mark.parametrize("location", ["http://[", "http://:x/", "http://\u2100/", "//", "https://host:99999999/"])
+def test_a_redirect_to_nowhere_is_an_answer_like_any_other(adx: Connected, call: Call, location: str) -> None:
+    adx.server.answer(Reply(307, b"moved", {"Location": quote(location, safe="/:[")}))
+    error = error_of(call, adx)
+    assert isinstance(error, Unavailable)
+    assert "HTTP 307, moved" in str(error)
+
+
+def test_the_body_of_a_redirect_has_a_limit_too(adx: Connected) -> None:
+    body = b" " * (16 * 1024 * 1024 + 1)
+    adx.server.answer(Reply(301, body, {"Location": "/v1/rest"}), Reply(301, body, {"Location": "/v1/rest"}))
+    with pytest.raises(Unavailable, match="more than 16777216 bytes"):
+        adx.get()
 
 
 # Answers that are none
