@@ -19,6 +19,8 @@ ALREADY_INGESTED = "Skipped_IngestByTagAlreadyExists"
 MOST_COUNT = 2**31 - 1
 """What a column of Table Storage takes as Edm.Int32; no operation has as many blobs."""
 
+_STRAY_SIGNATURE = re.compile(r"(?:&|%3F|%26)sig(?:=|%3D)", re.IGNORECASE)
+
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
 
@@ -92,12 +94,15 @@ def bare_url(url: str) -> str:
 
     Kusto takes credentials behind ``;`` (an account key, ``managed_identity=…``), see
     https://learn.microsoft.com/kusto/api/connection-strings/storage-connection-strings. A user name or password
-    before the host goes too.
+    before the host goes too, and a SAS whose question mark is escaped or left out.
     """
-    bare = re.split(r"[?#;]", url, maxsplit=1)[0]
     # In abfss://container@account.dfs… the container stands where others have a user.
-    user = r"[^/@]*:[^/]*@" if bare.lower().startswith("abfs") else r"[^/]*@"
-    return re.sub(rf"^([A-Za-z][A-Za-z0-9+.-]*://){user}", r"\1", bare)
+    user = r"[^/@]*:[^/?#]*@" if url[:4].lower() == "abfs" else r"[^/?#]*@"
+    url = re.sub(rf"^([A-Za-z][A-Za-z0-9+.-]*://){user}", r"\1", url)
+    bare = re.split(r"[?#;]", url, maxsplit=1)[0]
+    if _STRAY_SIGNATURE.search(bare):
+        bare = re.split(r"&|%3F|%26", bare, maxsplit=1, flags=re.IGNORECASE)[0]
+    return bare
 
 
 def blob_key(source_id: str | None, url: str | None, occurrence: int = 0) -> str:
@@ -113,12 +118,13 @@ class BlobReport:
     """One element of a status answer's ``details``.
 
     ``status`` and ``failure_status`` are the enum's spelling where the value is known in any casing, else the text
-    as it came. ``failure_status`` is None unless ADX gave one.
+    as it came. ``failure_status`` is None unless ADX gave one. The URL may hold a credential, so the ``repr`` leaves it
+    out; the texts were redacted when they came in.
     """
 
     status: str
     source_id: str | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     start_time: datetime | None = None
     last_updated: datetime | None = None
     error_code: str | None = None

@@ -1,25 +1,54 @@
-"""Texts from outside, without what may be a secret in them: an error message may quote a URL with its SAS."""
+"""Texts from outside, without what may be a secret in them: an error message may quote a URL with its SAS.
 
+The boundary is where a text comes in, so that what is inside can be stored and logged as it is: a status answer and an
+error (``kusto.answers``, ``kusto.client``), a message's IDs and error texts (``messages``), an error of an SDK
+(``app``, ``kusto.tokens``, ``poll``), a setting that is wrong (``settings``), a log line of a library
+(``library_logs``). URLs of blobs come in as they are, since they are read by; they lose their credentials where they
+become a row (``outcome.keyed``). A message's ``properties`` and unknown fields go back into messages alone.
+"""
+
+import hashlib
 import re
+from urllib.parse import unquote
 
 from shared.model import bare_url
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+# Bounded, or a long word would be looked through from each of its characters.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?:\\?/){2}[^\s\"'<>]+")
+_ESCAPED_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}%3A%2F%2F[^\s\"'<>&]+", re.IGNORECASE)
 _SETTING = re.compile(
-    r"(?<![a-z])(sig|accountkey|appkey|application key|sharedaccesskey|sharedaccesssignature|access_token|client_secret"
-    r"|password|pwd)([\"']?\s*(?:[=:]|%3D)\s*[\"']?)(?:(?!%26)[^\s\"'&;,<>\\])+",
+    r"(?<![a-z])(sig|accountkey|appkey|application key|sharedaccesskey|sharedaccesssignature"
+    r"|(?:access|refresh|id)_token|client_secret|client_assertion|password|pwd|token(?==))"
+    r"((?:\\?[\"'])?\s*(?:[=:]|%3D)\s*(?:\\?[\"'])?)(?:(?!%26)[^\s\"'&;,<>\\])+",
     re.IGNORECASE,
 )
-# An account key, wherever it stands: 88 characters of base64.
-_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{80,}={0,2}")
-_BEARER = re.compile(r"\b(bearer)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
-_JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+# An account key, wherever it stands: 88 characters of base64. One without its end is told from a path and from a hash
+# by having no slash, and characters of every kind.
+_ACCOUNT_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86,}(?:==|(?:%3D){2})", re.IGNORECASE)
+_LONG_BASE64 = re.compile(
+    r"(?<![A-Za-z0-9+])(?=[a-z0-9+]*[A-Z])(?=[A-Z0-9+]*[a-z])(?=[A-Za-z+]*[0-9])[A-Za-z0-9+]{80,}={0,2}"
+)
+# With a digit: an error text may be about a bearer token without quoting it.
+_BEARER = re.compile(r"\b(bearer)(\s+|%20)(?=[a-z._~+/=-]*[0-9])[a-z0-9._~+/=-]+", re.IGNORECASE)
+_JSON_WEB_TOKEN = re.compile(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{1,1000}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?")
 
 
 def redact(text: str) -> str:
     """``text`` with every URL bare, and every key, signature and token that can be told replaced by an ellipsis."""
-    text = _URL.sub(lambda found: bare_url(found[0]), text)
+    text = _ESCAPED_URL.sub(lambda found: bare_url(unquote(found[0])), text)
+    text = _URL.sub(lambda found: bare_url(found[0].replace("\\/", "/")), text)
     text = _SETTING.sub(r"\1\2…", text)
-    text = _BEARER.sub(r"\1 …", text)
+    text = _BEARER.sub(r"\1\2…", text)
     text = _JSON_WEB_TOKEN.sub("…", text)
+    text = _ACCOUNT_KEY.sub("…", text)
     return _LONG_BASE64.sub("…", text)
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a text has something in it that ``redact`` would take out."""
+    return redact(text) != text
+
+
+def redacted_id(text: str) -> str:
+    """An ID as it is; one that holds a secret as a digest, so that it still names the same thing and no other."""
+    return f"sha256-{hashlib.sha256(text.encode()).hexdigest()[:32]}" if holds_secret(text) else text
