@@ -12,10 +12,13 @@ from enum import StrEnum
 from typing import Any
 
 from shared.model import MOST_COUNT, BlobReport, BlobStatus, Counts, FailureStatus, StatusReport
-from shared.redaction import redact
+from shared.redaction import redact, redacted_id
 
 _EARLIEST = datetime(1601, 1, 1, tzinfo=UTC)
 """What Table Storage takes; .NET writes a time that is not set as year 1."""
+
+_MOST_PAGE = 64 * 1024
+"""Bytes of an error page that are looked at."""
 
 type _Fields = Mapping[str, Any]
 
@@ -65,7 +68,8 @@ def read_error(body: bytes) -> tuple[str, bool | None]:
     try:
         error = _object(_object(_parse(body), "the answer").get("error"), "error")
     except NoStatus:
-        text = " ".join(body[:500].decode(errors="replace").split())
+        # Cut only after: half a secret is not told any more.
+        text = " ".join(body[:_MOST_PAGE].decode(errors="replace").split())
         return redact(text)[:200], None
     text = ": ".join(filter(None, (_text(error, "code"), _text(error, "@message") or _text(error, "message"))))
     permanent = error.get("@permanent")
@@ -111,16 +115,16 @@ def _count(value: object) -> int:
 
 
 def _blob(fields: _Fields) -> BlobReport:
-    details = _text(fields, "details")
+    source_id = _text(fields, "sourceid")
     return BlobReport(
-        status=_listed(BlobStatus, _text(fields, "status")) or "",
-        source_id=_text(fields, "sourceid"),
+        status=_listed(BlobStatus, _redacted(fields, "status")) or "",
+        source_id=source_id and redacted_id(source_id),
         url=_text(fields, "url"),
         start_time=_time(fields, "starttime", "startedat"),
         last_updated=_time(fields, "lastupdated", "lastupdatetime"),
-        error_code=_text(fields, "errorcode"),
-        failure_status=_listed(FailureStatus, _text(fields, "failurestatus")),
-        details=details and redact(details),
+        error_code=_redacted(fields, "errorcode"),
+        failure_status=_listed(FailureStatus, _redacted(fields, "failurestatus")),
+        details=_redacted(fields, "details"),
     )
 
 
@@ -128,6 +132,12 @@ def _listed(kind: type[StrEnum], text: str | None) -> str | None:
     """The enum's spelling of a value that it lists in any casing, else the text as it came."""
     spellings = {member.value.lower(): member.value for member in kind}
     return text and spellings.get(text.lower(), text)
+
+
+def _redacted(fields: _Fields, name: str) -> str | None:
+    """A field's text without secrets: it goes into tables, logs and messages."""
+    text = _text(fields, name)
+    return text and redact(text)
 
 
 def _text(fields: _Fields, name: str) -> str | None:

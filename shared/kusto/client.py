@@ -9,7 +9,7 @@ https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -35,12 +35,14 @@ from shared.errors import (
 from shared.kusto.answers import NoStatus, read_error, read_most_blobs, read_operation_id, read_status
 from shared.kusto.tokens import Tokens
 from shared.model import BlobSource, IngestionLimits, Json, Operation, Properties, StatusReport
+from shared.redaction import redact
 
 VERSION = "0.1.0"
 
 _MOST_BYTES = 16 * 1024 * 1024
 _LONGEST_WAIT = timedelta(hours=1)
 _CHUNK = 64 * 1024
+_LONGEST_ACTIVITY_ID = 100
 _ROLES = (
     "The app's identity needs Ingestor on the table and User on the database: "
     ".add table {table} ingestors ('aadapp=<client ID>;<tenant ID>') and "
@@ -62,7 +64,7 @@ class Answer:
     """What came back."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
     retry_after: timedelta | None
     activity_id: str
 
@@ -147,7 +149,7 @@ class KustoClient:
         try:
             return self._authorized("GET", cluster, path, params=query)
         except Unavailable as error:
-            if not isinstance(error.__cause__, requests.ConnectionError):
+            if not isinstance(error.__context__, requests.ConnectionError):
                 raise
             return self._authorized("GET", cluster, path, params=query)
 
@@ -185,7 +187,7 @@ class KustoClient:
                     status=response.status_code,
                     body=_body(response, ends),
                     retry_after=_retry_after(response.headers.get("Retry-After"), self._ambient.now()),
-                    activity_id=f"request {request_id}, activity {response.headers.get('x-ms-activity-id', 'none')}",
+                    activity_id=f"request {request_id}, activity {_activity_id(response)}",
                 )
         except requests.exceptions.InvalidJSONError:
             raise RequestRejected("the request can't be written as JSON; nothing was sent") from None
@@ -193,7 +195,8 @@ class KustoClient:
             raise Unavailable(
                 f"no answer: {_kind(error)} (request {request_id})",
                 maybe_accepted=method == "POST" and not _never_sent(error),
-            ) from error
+                # The libraries quote what was sent and what came.
+            ) from None
 
 
 class _Session(requests.Session):
@@ -289,6 +292,10 @@ def _read[T](answer: Answer, read: Callable[[bytes], T]) -> T:
 def _described(answer: Answer) -> str:
     text, _ = read_error(answer.body)
     return ", ".join(filter(None, (f"HTTP {answer.status}", text, answer.activity_id)))
+
+
+def _activity_id(response: requests.Response) -> str:
+    return redact(response.headers.get("x-ms-activity-id", "none"))[:_LONGEST_ACTIVITY_ID]
 
 
 def _retry_after(value: str | None, now: datetime) -> timedelta | None:
