@@ -15,6 +15,7 @@ from shared.endpoints import Endpoints, cluster_name
 from shared.errors import EndpointNotAllowed
 from shared.fields import Fields, MessageRefused, Object, content_of, text_of
 from shared.model import MOST_COUNT, BlobSource, Json, Operation, Properties
+from shared.redaction import holds_secret, redact, redacted_id
 
 MOST_BLOBS = 20
 """Blobs in one retry message: what ADX takes in one request."""
@@ -163,6 +164,8 @@ def operation_message(fields: Fields, defaults: Defaults, *, is_ours: bool = Fal
         operation_id=fields.name("operationId"),
     )
     _check_keys(operation)
+    if not is_ours:
+        _check_names(fields, "operationId", "database", "table", "rootOperationId", "parentOperationId")
     return OperationMessage(
         operation=operation,
         lineage=Lineage(
@@ -237,7 +240,7 @@ def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
         redriven_by=fields.string("redrivenBy"),
         blobs=tuple(_retry_blob(Fields(blob)) for blob in fields.objects("blobs")),
         properties=fields.object("properties"),
-        correlation_id=fields.string("correlationId"),
+        correlation_id=_redacted(fields, "correlationId"),
         extra=fields.rest(),
     )
 
@@ -339,6 +342,8 @@ def _without_none(**fields: Json) -> Object:
 
 
 def _cluster(offered: str | None, endpoints: Endpoints) -> str:
+    if offered and holds_secret(offered):
+        raise MessageRefused("'cluster' holds what looks like a secret")
     try:
         return endpoints.resolve(offered)
     except EndpointNotAllowed as error:
@@ -352,6 +357,13 @@ def _check_keys(operation: Operation) -> None:
         raise MessageRefused(f"operationId, or database and table, are longer than {keys.LONGEST_KEY} characters")
 
 
+def _check_names(fields: Fields, *names: str) -> None:
+    """Refuse a secret in the place of a name, such as a blob's URL for an operation ID: names can't be redacted."""
+    for name in names:
+        if holds_secret(fields.string(name) or ""):
+            raise MessageRefused(f"'{name}' holds what looks like a secret")
+
+
 def _optional_name(fields: Fields, name: str) -> str | None:
     value = fields.name(name) if fields.string(name) else None
     if value is not None and keys.utf16_length(value) > keys.LONGEST_KEY:
@@ -363,13 +375,23 @@ def _correlation_id(fields: Fields) -> str | None:
     value = fields.string("correlationId")
     if value is not None and len(value) > LONGEST_CORRELATION_ID:
         raise MessageRefused(f"'correlationId' is longer than {LONGEST_CORRELATION_ID} characters")
-    return value
+    return value and redact(value)
+
+
+def _source_id(fields: Fields) -> str | None:
+    value = fields.string("sourceId")
+    return value and redacted_id(value)
+
+
+def _redacted(fields: Fields, name: str) -> str | None:
+    value = fields.string(name)
+    return value and redact(value)
 
 
 def _named_blob(fields: Fields) -> NamedBlob:
     return NamedBlob(
         url=fields.string("url"),
-        source_id=fields.string("sourceId"),
+        source_id=_source_id(fields),
         raw_size=fields.number("rawSize"),
         url_brought=fields.flag("urlBrought", default=True),
         extra=fields.rest(),
@@ -379,11 +401,11 @@ def _named_blob(fields: Fields) -> NamedBlob:
 def _retry_blob(fields: Fields) -> RetryBlob:
     return RetryBlob(
         url=fields.string("url"),
-        source_id=fields.string("sourceId"),
+        source_id=_source_id(fields),
         raw_size=fields.number("rawSize"),
-        error_code=fields.string("errorCode"),
-        failure_status=fields.string("failureStatus"),
-        details=fields.string("details"),
+        error_code=_redacted(fields, "errorCode"),
+        failure_status=_redacted(fields, "failureStatus"),
+        details=_redacted(fields, "details"),
         url_brought=fields.flag("urlBrought"),
         key=fields.string("blobKey"),
         extra=fields.rest(),
