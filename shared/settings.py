@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from shared.endpoints import is_loopback, parse_origin
 from shared.errors import EndpointNotAllowed
+from shared.model import bare_url
 from shared.ncrontab import is_ncrontab
 from shared.redaction import redact
 
@@ -169,7 +170,7 @@ def _storage(read: "_Reader") -> StorageAccess:
             f"{STORAGE_CONNECTION}__tableServiceUri for access by identity",
         )
     for name, uri in (("queue", queue_uri), ("table", table_uri)):
-        if uri and not re.fullmatch(r"https://[^\s/?#@]+/?", uri):
+        if uri and not re.fullmatch(r"https://[^\s/?#@;]+/?", uri):
             read.problem(
                 f"{STORAGE_CONNECTION}__{name}ServiceUri", redact(repr(uri)), f"https://ACCOUNT.{name}.core.windows.net"
             )
@@ -336,5 +337,7 @@ class _Reader:
         try:
             return parse_origin(text)
         except EndpointNotAllowed as error:
-            self.problem(name, redact(repr(text)), f"https://ingest-CLUSTER.REGION.kusto.windows.net ({error})")
+            # Without a scheme a user name and a password are told by their place alone.
+            found = redact(repr(bare_url(text).rpartition("@")[2]))
+            self.problem(name, found, f"https://ingest-CLUSTER.REGION.kusto.windows.net ({error})")
             return ""
