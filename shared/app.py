@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 
@@ -14,7 +14,7 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
-from shared import queues
+from shared import library_logs, queues
 from shared.ambient import Ambient
 from shared.blob_access import make_access
 from shared.endpoints import Endpoints, doubtful_endpoint
@@ -129,7 +129,7 @@ class Tracker:
 
     def poll_operations(self) -> None:
         """Poll what is due."""
-        with self._told_safely():
+        with _told_safely():
             self._poller.tick()
 
     def poll_batch(self, body: bytes, message_id: str | None) -> None:
@@ -144,7 +144,7 @@ class Tracker:
 
     def prune_results(self) -> None:
         """Remove results past retention."""
-        with self._told_safely():
+        with _told_safely():
             self._pruner.prune()
 
     def redrive_blobs(self, operation_id: str, content: Object, by: str) -> Redriven:
@@ -155,7 +155,7 @@ class Tracker:
             RedriveRefused: as ``shared.redrive`` lists.
             StorageFailed: it is not done, or not all; the same act again completes it.
         """
-        with self._told_safely():
+        with _told_safely():
             return self._redriver.redrive_blobs(read_blobs_request(operation_id, content, by, self._defaults))
 
     def redrive_messages(self, queue: str, by: str, most: int | None) -> Redriven:
@@ -167,22 +167,12 @@ class Tracker:
         """
         if queue not in self._queues:
             raise UnknownQueue(f"the queues are {', '.join(self._queues)}; theirs are the poison queues")
-        with self._told_safely():
+        with _told_safely():
             return self._redriver.redrive_messages(queue, self._poison[queue], self._queues[queue], by, most)
-
-    @staticmethod
-    @contextmanager
-    def _told_safely() -> Iterator[None]:
-        """Errors of the storage SDKs quote their URL, which may hold a SAS, and the host logs what it gets."""
-        try:
-            yield
-        except AzureError as error:
-            first_line = str(error.message or error).strip().partition("\n")[0]
-            raise StorageFailed(f"{type(error).__name__}: {redact(first_line)}") from None
 
     def _handle[M](self, message: "_Message", read: Callable[[], M], handle: Callable[[M], object]) -> None:
         """Handle a message; one that can't be understood is kept in the poison queue as it came."""
-        with self._told_safely():
+        with _told_safely():
             try:
                 content = read()
             except MessageRefused as refusal:
@@ -199,20 +189,28 @@ class Tracker:
             handle(content)
 
 
+@contextmanager
+def _told_safely() -> Iterator[None]:
+    """Errors of the storage SDKs quote their URL, which may hold a SAS, and the host logs what it gets."""
+    try:
+        yield
+    except AzureError as error:
+        first_line = str(error.message or error).strip().partition("\n")[0]
+        raise StorageFailed(f"{type(error).__name__}: {redact(first_line)}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class _Message:
     """A message as it came: which queue's, its body, and the ID that the queue gave it."""
 
     queue: str
-    body: bytes
+    body: bytes = field(repr=False)
     message_id: str | None
 
 
 @cache
 def _build(settings: Settings) -> Tracker:
-    for name in ("azure", "urllib3"):
-        # They tell of every request.
-        logging.getLogger(name).setLevel(logging.WARNING)
+    library_logs.tame()
     for uri in sorted({settings.ingest_uri, *settings.allowed_ingest_uris}):
         doubt = doubtful_endpoint(uri)
         if doubt:
@@ -225,7 +223,7 @@ _building = threading.Lock()
 
 def tracker(settings: Settings) -> Tracker:
     """The app of this instance, built at the first call: indexing the functions must not wait for storage."""
-    with _building:
+    with _building, _told_safely():
         return _build(settings)
 
 
