@@ -83,12 +83,17 @@ class World:
         invisible_seconds: int = 600,
         create_queues: bool = True,
         function_keys: Mapping[str, str] | None = None,
+        log_level: str = "info",
         **settings: str,
     ) -> FunctionsHost:
         """The app, listening, but for a function that is disabled."""
         env = {**self.env, **settings, f"AzureWebJobs.{disabled}.Disabled": "true"}
         host = FunctionsHost.start(
-            env, invisible_seconds=invisible_seconds, create_queues=create_queues, function_keys=function_keys
+            env,
+            invisible_seconds=invisible_seconds,
+            create_queues=create_queues,
+            function_keys=function_keys,
+            log_level=log_level,
         )
         return self.stack.enter_context(host)
 
