@@ -18,6 +18,7 @@ from shared.app import StorageFailed, Tracker, tracker
 from shared.errors import EndpointNotAllowed, RoleMissing
 from shared.model import OperationState
 from shared.queues import Queue
+from shared.redaction import redacted_id
 from shared.settings import Settings, load
 from tests.support.facts import POLLING
 from tests.support.http_server import Received, Reply, ScriptedServer
@@ -176,6 +177,21 @@ def message_of(planted: Planted, operation_id: str) -> bytes:
     return json.dumps(fields).encode()
 
 
+def retry_of(planted: Planted, operation_id: str, now: datetime) -> bytes:
+    """A retry message whose blob has no row yet."""
+    texts = {name: planted.text(f"{name} in a retry") for name in ("errorCode", "details", "note")}
+    named = {"sourceId": planted.token("sourceId in a retry"), "url": planted.sas_url("url in a retry")}
+    fields = {
+        **{"version": 1, "operationId": operation_id, "rootOperationId": operation_id, "attempt": 1},
+        **{"database": "db", "table": "events", "enqueuedAt": now.isoformat()},
+        "blobs": [{**texts, **named, "failureStatus": "Transient"}],
+        "correlationId": planted.sas_url("correlationId in a retry"),
+        "properties": {"format": "csv", "note": planted.text("properties in a retry")},
+        "note": planted.text("unknown field in a retry"),
+    }
+    return json.dumps(fields).encode()
+
+
 def refused_messages(planted: Planted) -> list[bytes]:
     texts = [
         planted.sas_url("bare message"),
@@ -234,6 +250,7 @@ def _live(life: Life, planted: Planted) -> None:
     adx.plan("encoded", status_of(planted, "encoded", "Permanent", "Odd", "Succeeded"))
     for _ in range(6):
         life.tick()
+    app.resubmit_blobs(retry_of(planted, "of another consumer", life.now), "4")
     # A submission that fails in several ways, and is put back each time.
     adx.plan(
         "submit", error_json(planted, 401), error_json(planted, 403), error_page(planted, 500), _accepted("second")
@@ -267,6 +284,7 @@ def _check_that_it_was_a_life(
     assert "url in late" in outstanding
     poison = {leak.planted for leak in planted.leaks(after) if leak.found == "queue ingestion-operations-poison"}
     assert {"bare message", "note, sas", "message cut short, sas", "base64"} <= poison
+    assert ("IngestionBlobs.SourceId", redacted_id(planted.token("sourceId in a retry"))) in after
     states = {text for where, text in after if where == "IngestionOperations.State"}
     assert states == {"PartiallySucceeded", "Failed", "NotFound", "TimedOut"}
     said = [text for where, text in lines if where == "log of tracker"]

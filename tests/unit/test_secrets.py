@@ -106,6 +106,12 @@ def test_no_secret_of_a_known_shape_survives_in_any_text(
         assert planted.leaks_in(redact(f"{before}{separator}{text}{end}{after}")) == []
 
 
+@pytest.mark.parametrize("end", ["", "=", "==", "%3D%3D", " failed"])
+def test_a_long_base64_goes_whatever_is_left_of_its_end(end: str) -> None:
+    key = "aB3+" * 22
+    assert key[:12] not in redact(f"the key {key}{end}")
+
+
 @given(st.lists(st.sampled_from(SHAPES) | st.text(max_size=9), max_size=6), st.integers(0, 10**9))
 def test_what_is_redacted_stays_as_it_is(words: list[str], number: int) -> None:
     shapes = Planted().shapes(f"secret {number}")
