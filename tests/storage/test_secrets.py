@@ -182,8 +182,13 @@ def retry_of(planted: Planted, operation_id: str, now: datetime) -> bytes:
     texts = {name: planted.text(f"{name} in a retry") for name in ("errorCode", "details", "note")}
     named = {"sourceId": planted.token("sourceId in a retry"), "url": planted.sas_url("url in a retry")}
     fields = {
-        **{"version": 1, "operationId": operation_id, "rootOperationId": operation_id, "attempt": 1},
-        **{"database": "db", "table": "events", "enqueuedAt": now.isoformat()},
+        "version": 1,
+        "operationId": operation_id,
+        "rootOperationId": operation_id,
+        "attempt": 1,
+        "database": "db",
+        "table": "events",
+        "enqueuedAt": now.isoformat(),
         "blobs": [{**texts, **named, "failureStatus": "Transient"}],
         "correlationId": planted.sas_url("correlationId in a retry"),
         "properties": {"format": "csv", "note": planted.text("properties in a retry")},
