@@ -115,10 +115,12 @@ def keyed(stored: Mapping[str, BlobRow], reports: Sequence[BlobReport]) -> list[
     own = _own_keys(bare)
     named = _by_names(stored.values())
     ids = Counter(each.source_id for each in (*bare, *(row.report for row in stored.values())))
-    taken = {key for key in own if key in stored}
-    pairs = []
-    for key, report in zip(own, bare, strict=True):
-        if key not in stored:
+    found = {place: key for place, key in enumerate(own) if key in stored}
+    taken = set(found.values())
+    # Those with a ``sourceId`` first: by its URL alone a blob must not take the row of one that is sure of it.
+    for place in sorted(range(len(bare)), key=lambda place: bare[place].source_id is None):
+        report = bare[place]
+        if place not in found:
             # At the most one row and one report have it.
             is_unique = ids[report.source_id] <= 2  # noqa: PLR2004
             alike = (
@@ -126,10 +128,10 @@ def keyed(stored: Mapping[str, BlobRow], reports: Sequence[BlobReport]) -> list[
                 for row in (*named["id", report.source_id], *named["url", report.url])
                 if row.key not in taken and _may_be_same(row.report, report, is_unique=is_unique)
             )
-            key = next(alike, key)  # noqa: PLW2901, the row that it has already
-        taken.add(key)
-        pairs.append((key, report))
-    return pairs
+            # The row that it has already, or a new one.
+            found[place] = next(alike, own[place])
+        taken.add(found[place])
+    return [(found[place], report) for place, report in enumerate(bare)]
 
 
 def _by_names(rows: Iterable[BlobRow]) -> dict[tuple[str, str | None], list[BlobRow]]:

@@ -102,7 +102,7 @@ class OperationRow:
     attempt: int
     root_operation_id: str
     correlation_id: str | None
-    properties: Properties | None
+    properties: Properties | None = field(repr=False)
     etag: str
 
 

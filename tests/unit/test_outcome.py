@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -442,7 +443,15 @@ def reports(source_ids: list[str | None], urls: list[str | None]) -> st.SearchSt
 
 
 PLAIN = reports(["s1", "s2"], [URL, OTHER_URL])
-ANY = reports([None, "s1", "s2"], [None, URL, OTHER_URL])
+# No two of one answer have a sourceId in common, and no two a URL: a request names each blob once.
+ANY = reports([None, "s1", "s2"], [None, URL, OTHER_URL]).filter(
+    lambda answer: all(
+        count == 1
+        for names in ([each.source_id for each in answer], [each.url for each in answer])
+        for name, count in Counter(names).items()
+        if name is not None
+    )
+)
 BY_URL, BY_BOTH = blob("InProgress", source_id=None), blob("InProgress")
 
 
