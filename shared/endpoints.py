@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from shared.errors import EndpointNotAllowed
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*|\[::1\])(?::([0-9]{1,5}))?/?", re.ASCII | re.IGNORECASE)
-_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])")
+# 127.0.0.999 would be looked up as a name, and behind a search domain it may be anybody's.
+_LOOPBACK = re.compile(r"localhost|127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1\]")
 _OWN_PORTS = {"https": "443", "http": "80"}
 _MOST_PORT = 65_535
 

@@ -1,4 +1,11 @@
+import socket
+from urllib.parse import urlsplit
+
 import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from urllib3.util import parse_url
 
 from shared.endpoints import Endpoints, cluster_name, doubtful_endpoint, is_loopback, parse_origin
 from shared.errors import EndpointNotAllowed
@@ -60,7 +67,26 @@ def test_what_is_no_plain_origin_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["http://ingest-help.kusto.windows.net", "http://127.0.0.1.evil.example", "http://localhost.evil.example"]
+    "text",
+    [
+        "http://ingest-help.kusto.windows.net",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "http://evil-localhost",
+        "http://127",
+        "http://127.1",
+        "http://127.0.1",
+        "http://0177.0.0.1",
+        "http://0x7f.0.0.1",
+        "http://0x7f000001",
+        "http://2130706433",
+        "http://127.0.0.256",
+        "http://127.0.0.999",
+        "http://127.0.0.001",
+        "http://0.0.0.0",
+        "http://10.0.0.1",
+        "http://169.254.169.254",
+    ],
 )
 def test_a_token_travels_unencrypted_on_this_machine_alone(text: str) -> None:
     with pytest.raises(EndpointNotAllowed, match="unencrypted"):
@@ -149,3 +175,177 @@ def test_a_refusal_does_not_repeat_what_may_be_a_password() -> None:
     with pytest.raises(EndpointNotAllowed) as refusal:
         Endpoints(HELP).resolve("https://user:hunter2@ingest-help.kusto.windows.net")
     assert "hunter2" not in str(refusal.value)
+
+
+LOOK_ALIKES = [
+    f"{HELP}.evil.example",
+    f"{HELP}.",
+    f"{HELP}:8443",
+    f"{HELP}:4430",
+    f"{HELP}@evil.example",
+    f"{HELP}:443@evil.example",
+    f"{HELP}\\@evil.example",
+    f"{HELP}%2eevil.example",
+    f"{HELP}%00.evil.example",
+    f"{HELP}\0.evil.example",
+    f"{HELP}\t.evil.example",
+    f"{HELP}\n.evil.example",
+    f"{HELP}\r\nHost: evil.example",
+    f"{HELP} .evil.example",
+    f"{HELP}/.evil.example",
+    f"{HELP}//evil.example",
+    f"{HELP}/../..",
+    f"{HELP}?.evil.example",
+    f"{HELP}#.evil.example",
+    f"{HELP};.evil.example",
+    f"{HELP},https://evil.example",
+    f"{HELP}\u3002evil.example",
+    f"{HELP}\uff0eevil.example",
+    f"{HELP}\u2044.evil.example",
+    f"{HELP}\uff0f.evil.example",
+    f"{HELP}\u2100.evil.example",
+    f"https://evil.example\\@{HELP[8:]}",
+    f"https://evil.example#@{HELP[8:]}",
+    f"https://evil.example?@{HELP[8:]}",
+    f"https://evil.example/{HELP[8:]}",
+    f"https://evil.example%40{HELP[8:]}",
+    f"https://user@{HELP[8:]}",
+    f"https://:@{HELP[8:]}",
+    f"https://{HELP[8:].replace('ingest', 'inge%73t')}",
+    f"https://{HELP[8:].replace('e', chr(0x435), 1)}",
+    f"https://{HELP[8:].replace('i', chr(0xFF49), 1)}",
+    f"https://{HELP[8:].replace('-', chr(0x2010), 1)}",
+    f"https://{HELP[8:].replace('-', chr(0xAD) + '-', 1)}",
+    f"https://xn--{HELP[8:]}",
+    "https://ingest-help.westeurope.kusto.windows.net.evil.example",
+    "https://evil.ingest-help.westeurope.kusto.windows.net",
+    "https://ingest-help.kusto.windows.net",
+    "https://help.westeurope.kusto.windows.net",
+    f"http{HELP[5:]}",
+    f"HTTP{HELP[5:]}",
+    f"ftp{HELP[5:]}",
+    f"ws{HELP[5:]}",
+    HELP[6:],
+    HELP[8:],
+    f"https:/{HELP[8:]}",
+    f"https:{HELP[8:]}",
+    f"https:\\\\{HELP[8:]}",
+    f"https:////{HELP[8:]}",
+    f"ht\ntps{HELP[5:]}",
+    f"url:{HELP}",
+    f"\u200b{HELP}",
+    f"{HELP}\u200b",
+    f"\ufeff{HELP}",
+    "https://[::ffff:127.0.0.1]",
+    "https://[::1%25eth0]",
+    "https://[::1",
+    "https://::1",
+    "https://[0:0:0:0:0:0:0:1]",
+    f"https://[{HELP[8:]}]",
+    f"https://{'a' * 100_000}.{HELP[8:]}",
+    f"{HELP}/{'a' * 100_000}",
+    f"{HELP}:{'0' * 100_000}443",
+]
+
+
+@pytest.mark.parametrize("offered", LOOK_ALIKES, ids=lambda offered: offered[:80].encode("unicode_escape").decode())
+def test_what_only_looks_like_a_configured_endpoint_is_refused(offered: str) -> None:
+    endpoints = Endpoints(HELP, frozenset({"https://[::1]:8443", "https://127.0.0.1"}))
+    with pytest.raises(EndpointNotAllowed) as refusal:
+        endpoints.resolve(offered)
+    assert len(str(refusal.value)) < 100_500
+
+
+LOCAL = "http://127.0.0.1:8080"
+CONFIGURED = Endpoints(HELP, frozenset({LOCAL, "https://[::1]:8443"}))
+PIECES = st.sampled_from(
+    [
+        *(
+            "https://",
+            "http://",
+            "//",
+            ":",
+            "/",
+            "\\",
+            "@",
+            "#",
+            "?",
+            ".",
+            ";",
+            "%2e",
+            "%40",
+            "%00",
+            "\t",
+            "\n",
+            "\0",
+            " ",
+        ),
+        *("443", "0443", "80", "8080", "8443", "ingest-help", "westeurope", "kusto", "windows.net", "evil.example"),
+        *(
+            "127.0.0.1",
+            "localhost",
+            "[::1]",
+            "::1",
+            "2130706433",
+            "0x7f.1",
+            "\u3002",
+            "\uff0e",
+            "\u212a",
+            "\u0131",
+            "\xad",
+        ),
+        *(HELP, HELP.upper(), LOCAL, "https://[::1]:8443"),
+    ]
+)
+OFFERED = st.text(max_size=40) | st.lists(PIECES | st.text(max_size=2), max_size=8).map("".join)
+
+
+@settings(max_examples=1000)
+@given(OFFERED)
+def test_whatever_a_message_offers_is_one_of_the_configured_endpoints_or_refused(offered: str) -> None:
+    try:
+        origin = CONFIGURED.resolve(offered)
+    except EndpointNotAllowed:
+        return
+    assert origin in {CONFIGURED.default, *CONFIGURED.further}
+
+
+LABELS = st.from_regex(r"[A-Za-z0-9-]{1,20}", fullmatch=True)
+HOSTS = (
+    st.lists(LABELS, min_size=1, max_size=4).map(".".join)
+    | st.sampled_from(["localhost", "127.0.0.1", "[::1]", "2130706433", "xn--bcher-kva.example", HELP[8:]])
+    | st.ip_addresses(v=4).map(str)
+)
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(["https", "HTTPS", "http"]), HOSTS, st.none() | st.integers(0, 70_000))
+def test_libraries_see_the_same_host_and_port_in_an_origin(scheme: str, host: str, port: int | None) -> None:
+    try:
+        origin = parse_origin(f"{scheme}://{host}" + ("" if port is None else f":{port}"))
+    except EndpointNotAllowed:
+        return
+    own = 443 if scheme.lower() == "https" else 80
+    sent = requests.Request("GET", f"{origin}/v1/rest").prepare().url
+    for url in (f"{origin}/v1/rest", str(sent)):
+        split, parsed = urlsplit(url), parse_url(url)
+        assert split.hostname == host.lower().strip("[]")
+        assert parsed.host == host.lower()
+        assert (split.port or own) == (parsed.port or own) == (own if port is None else port)
+        assert split.username is split.password is parsed.auth is None
+        assert split.path == parsed.path == "/v1/rest"
+
+
+@given(HOSTS)
+def test_what_may_be_asked_without_encryption_is_this_machine_for_the_system_too(host: str) -> None:
+    try:
+        origin = parse_origin(f"http://{host}")
+    except EndpointNotAllowed:
+        return
+    assert is_loopback(origin)
+    name = origin.removeprefix("http://").strip("[]")
+    if name != "localhost":
+        # No name but an address as it stands: nobody is asked where it is.
+        family = socket.AF_INET6 if ":" in name else socket.AF_INET
+        address = socket.inet_pton(family, name)
+        assert address[0] == 127 or address == bytes(15) + b"\x01"
