@@ -52,7 +52,7 @@ _WRITE_BACK_SECONDS = 5
 """Operations whose next times are written together, at the latest after this; a crash repeats at most their polls."""
 
 _PATIENCE = timedelta(seconds=90)
-"""For requests on their way when the budget ends: longer than all their time-outs together."""
+"""For polls under way when the budget ends: each asks twice at the most, and a call is over after 30 seconds."""
 
 _EVENTS: dict[type[KustoError], str] = {
     AccessRefused: "adx.access_refused",

@@ -1,8 +1,11 @@
 """The three calls of ADX's ingestion REST API, over one pool of connections.
 
-No redirect is followed, no cookie kept, no netrc's credentials mixed in, and the body of an answer has a limit of size
-and of time for the whole of it. (A server that trickles headers, or a body with nothing in it, is bounded by its
-caller's patience alone.) See
+No redirect is followed, no cookie kept, no netrc's credentials mixed in. An answer has a limit of size, and a call one
+of time for all that it takes: connecting, sending, the whole answer, and what is repeated.
+
+Of the environment, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` are honoured, as a company may let nothing out but
+through its proxy: it passes the TLS on, and sees the host's name and no token. An endpoint on this machine is never
+asked through one. ``REQUESTS_CA_BUNDLE`` names the authorities that a server's certificate may come from. See
 https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued-ingest-status-http.
 """
 
@@ -17,12 +20,11 @@ from typing import Any, override
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import HTTPError
 
 from shared.ambient import Ambient
-from shared.endpoints import Endpoints
+from shared.endpoints import Endpoints, is_loopback
 from shared.errors import (
     AccessRefused,
     EndpointNotAllowed,
@@ -33,6 +35,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.kusto.answers import NoStatus, read_error, read_most_blobs, read_operation_id, read_status
+from shared.kusto.connections import Exchange, TimedAdapter, exchange_until
 from shared.kusto.tokens import Tokens
 from shared.model import BlobSource, IngestionLimits, Json, Operation, Properties, StatusReport
 from shared.redaction import redact
@@ -43,6 +46,8 @@ _MOST_BYTES = 16 * 1024 * 1024
 _LONGEST_WAIT = timedelta(hours=1)
 _CHUNK = 64 * 1024
 _LONGEST_ACTIVITY_ID = 100
+# Given by name they stand before those of the environment.
+_NO_PROXIES = {"http": "", "https": ""}
 _ROLES = (
     "The app's identity needs Ingestor on the table and User on the database: "
     ".add table {table} ingestors ('aadapp=<client ID>;<tenant ID>') and "
@@ -52,7 +57,7 @@ _ROLES = (
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, between two bytes, and for the whole answer."""
+    """Seconds: to connect, between two bytes, and for a whole call, from its first byte to the last of its answer."""
 
     connect: float = 10.0
     read: float = 20.0
@@ -87,7 +92,7 @@ class KustoClient:
         self._timeouts = timeouts or Timeouts()
         self._session = _Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=concurrency, pool_maxsize=concurrency, max_retries=0)
+        adapter = TimedAdapter(pool_connections=concurrency, pool_maxsize=concurrency, max_retries=0)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, adapter)
 
@@ -122,7 +127,8 @@ class KustoClient:
             "blobs": [_source_fields(blob) for blob in blobs],
             "properties": {**properties, "enableTracking": True},
         }
-        answer = self._authorized("POST", parent.cluster, _queued_path(parent.database, parent.table), json=content)
+        path = _queued_path(parent.database, parent.table)
+        answer = self._authorized("POST", parent.cluster, path, self._ends(), json=content)
         if answer.status == requests.codes.not_found:
             raise RequestRejected(f"ADX does not know the database or the table ({_described(answer)})")
         try:
@@ -146,14 +152,19 @@ class KustoClient:
 
     def _get(self, cluster: str, path: str, query: dict[str, str]) -> Answer:
         """Ask, and once more if the connection broke: one that was kept open may have been closed meanwhile."""
+        ends = self._ends()
         try:
-            return self._authorized("GET", cluster, path, params=query)
+            return self._authorized("GET", cluster, path, ends, params=query)
         except Unavailable as error:
             if not isinstance(error.__context__, requests.ConnectionError):
                 raise
-            return self._authorized("GET", cluster, path, params=query)
+            return self._authorized("GET", cluster, path, ends, params=query)
 
-    def _authorized(self, method: str, cluster: str, path: str, **content: Any) -> Answer:  # noqa: ANN401, of requests
+    def _ends(self) -> float:
+        """When a call that begins now is over, by the monotonic clock."""
+        return time.monotonic() + self._timeouts.whole
+
+    def _authorized(self, method: str, cluster: str, path: str, ends: float, **content: Any) -> Answer:  # noqa: ANN401, of requests
         """Send with a token, and once more with a fresh one after a 401.
 
         Raises:
@@ -161,42 +172,44 @@ class KustoClient:
         """
         if not self._endpoints.allow(cluster):
             raise EndpointNotAllowed(f"{cluster} is neither KUSTO_INGEST_URI nor in KUSTO_ALLOWED_INGEST_URIS")
+        if is_loopback(cluster):
+            content["proxies"] = _NO_PROXIES
         token = self._tokens.token(cluster)
-        answer = self._send(method, cluster + path, token, content)
+        answer = self._send(method, cluster + path, token, ends, content)
         if answer.status == requests.codes.unauthorized:
             self._tokens.discard(cluster, token)
-            answer = self._send(method, cluster + path, self._tokens.token(cluster), content)
+            answer = self._send(method, cluster + path, self._tokens.token(cluster), ends, content)
         return answer
 
-    def _send(self, method: str, url: str, token: str, content: dict[str, Any]) -> Answer:
+    def _send(self, method: str, url: str, token: str, ends: float, content: dict[str, Any]) -> Answer:
         request_id = f"AdxIngestionTracker;{self._ambient.new_id()}"
-        ends = time.monotonic() + self._timeouts.whole
-        try:
-            response = self._session.request(
-                method,
-                url,
-                auth=_Bearer(token),
-                headers=_headers(request_id),
-                timeout=(self._timeouts.connect, self._timeouts.read),
-                allow_redirects=False,
-                stream=True,
-                **content,
-            )
-            with closing(response):
-                return Answer(
-                    status=response.status_code,
-                    body=_body(response, ends),
-                    retry_after=_retry_after(response.headers.get("Retry-After"), self._ambient.now()),
-                    activity_id=f"request {request_id}, activity {_activity_id(response)}",
+        with exchange_until(ends) as exchange:
+            try:
+                response = self._session.request(
+                    method,
+                    url,
+                    auth=_Bearer(token),
+                    headers=_headers(request_id),
+                    timeout=(self._timeouts.connect, self._timeouts.read),
+                    allow_redirects=False,
+                    stream=True,
+                    **content,
                 )
-        except requests.exceptions.InvalidJSONError:
-            raise RequestRejected("the request can't be written as JSON; nothing was sent") from None
-        except (requests.RequestException, HTTPError, OSError) as error:
-            raise Unavailable(
-                f"no answer: {_kind(error)} (request {request_id})",
-                maybe_accepted=method == "POST" and not _never_sent(error),
-                # The libraries quote what was sent and what came.
-            ) from None
+                with closing(response):
+                    return Answer(
+                        status=response.status_code,
+                        body=_body(response),
+                        retry_after=_retry_after(response.headers.get("Retry-After"), self._ambient.now()),
+                        activity_id=f"request {request_id}, activity {_activity_id(response)}",
+                    )
+            except requests.exceptions.InvalidJSONError:
+                raise RequestRejected("the request can't be written as JSON; nothing was sent") from None
+            except (requests.RequestException, HTTPError, OSError) as error:
+                raise Unavailable(
+                    f"no answer: {_kind(error, exchange)} (request {request_id})",
+                    maybe_accepted=method == "POST" and exchange.is_connected,
+                    # The libraries quote what was sent and what came.
+                ) from None
 
 
 class _Session(requests.Session):
@@ -207,8 +220,8 @@ class _Session(requests.Session):
         return None
 
 
-class _AnswerTooMuch(OSError):
-    """The answer is too long, or takes too long."""
+class _NoAnswer(OSError):
+    """What came is too long, or none that this client has asked for."""
 
 
 class _Bearer(AuthBase):
@@ -243,22 +256,25 @@ def _source_fields(blob: BlobSource) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _body(response: requests.Response, ends: float) -> bytes:
+def _body(response: requests.Response) -> bytes:
     """The whole body, read as it arrives.
 
     Raises:
-        _AnswerTooMuch: it is too large or takes too long.
+        _NoAnswer: it is too large, or no body of a last word.
     """
-    parts, size = [], 0
+    if response.status_code < requests.codes.ok:
+        # The answer itself is still to come. Read as the next one's on this connection, it would be somebody else's.
+        raise _NoAnswer(f"only HTTP {response.status_code}, which announces one")
+    if "," in response.headers.get("Content-Encoding", ""):
+        # What is packed twice can say nothing for hours, in no more bytes than a packet has.
+        raise _NoAnswer("it is compressed more than once")
+    body = bytearray()
     # read1 returns with what has come; read would wait for a full buffer, for as long as a byte comes now and then.
     while part := response.raw.read1(_CHUNK, decode_content=True):
-        parts.append(part)
-        size += len(part)
-        if size > _MOST_BYTES:
-            raise _AnswerTooMuch(f"more than {_MOST_BYTES} bytes")
-        if time.monotonic() > ends:
-            raise _AnswerTooMuch("it took too long")
-    return b"".join(parts)
+        body += part
+        if len(body) > _MOST_BYTES:
+            raise _NoAnswer(f"more than {_MOST_BYTES} bytes")
+    return bytes(body)
 
 
 def _check(answer: Answer, *, database: str = "<database>", table: str = "<table>") -> None:
@@ -294,10 +310,6 @@ def _described(answer: Answer) -> str:
     return ", ".join(filter(None, (f"HTTP {answer.status}", text, answer.activity_id)))
 
 
-def _activity_id(response: requests.Response) -> str:
-    return redact(response.headers.get("x-ms-activity-id", "none"))[:_LONGEST_ACTIVITY_ID]
-
-
 def _retry_after(value: str | None, now: datetime) -> timedelta | None:
     """``Retry-After``: seconds or an HTTP date, an hour at the most."""
     if not value:
@@ -309,17 +321,16 @@ def _retry_after(value: str | None, now: datetime) -> timedelta | None:
     return min(max(wait, timedelta()), _LONGEST_WAIT)
 
 
-def _never_sent(error: BaseException) -> bool:
-    """Whether the connection was never made, so that the service can't have seen the request."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(error, requests.ConnectTimeout) or isinstance(
-        reason, NewConnectionError | ConnectTimeoutError | SSLError
-    )
+def _activity_id(response: requests.Response) -> str:
+    """The service's name for what it did, by which its support finds it."""
+    activity_id = redact(response.headers.get("x-ms-activity-id", "none"))[:_LONGEST_ACTIVITY_ID]
+    return "".join(character for character in activity_id if character.isprintable())
 
 
-def _kind(error: BaseException) -> str:
+def _kind(error: BaseException, exchange: Exchange) -> str:
     """What happened, without the URL that the libraries put into their texts."""
-    if isinstance(error, _AnswerTooMuch):
+    if isinstance(error, _NoAnswer):
         return str(error)
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return " of ".join(dict.fromkeys(type(each).__name__ for each in (reason, error) if each is not None))
+    names = " of ".join(dict.fromkeys(type(each).__name__ for each in (reason, error) if each is not None))
+    return f"the time for it is over ({names})" if exchange.is_over else names

@@ -3,6 +3,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
@@ -11,7 +12,6 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.endpoints import Endpoints
 from shared.errors import (
     AccessRefused,
     EndpointNotAllowed,
@@ -22,54 +22,19 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
-from shared.kusto.client import KustoClient, Timeouts
-from shared.model import BlobSource, Counts, IngestionLimits, Json, Operation, StatusReport
-from tests.support.facts import NOW, OPERATION, URL, surroundings
+from shared.kusto.client import Timeouts
+from shared.model import Counts, IngestionLimits, Operation
+from tests.support.asking import ACCEPTED, CALLS, DROPPED, PROPERTIES, QUICK, SOURCES, SUMMARY, TOKEN, Asker, error_of
+from tests.support.facts import NOW, OPERATION, URL
 from tests.support.http_server import Reply, ScriptedServer
 
 SAMPLES = Path(__file__).parents[1] / "support" / "samples"
-SUMMARY = Reply(body=b'{"status": {"Succeeded": 1}}')
-ACCEPTED = Reply(body=b'{"ingestionOperationId": "ingest_op_2"}')
-DROPPED = Reply(raw=b"")
-TOKEN = "s3cr3t-t0k3n"
-SOURCES = [BlobSource(f"{URL}?sig=sas-s3cr3t", "s1", 123), BlobSource(URL)]
-PROPERTIES: dict[str, Json] = {"format": "csv", "tags": ["ingest-by:x"]}
-# A whole answer takes longer than this only where a test says so; a server that hangs is given up on soon.
-QUICK = Timeouts(connect=2.0, read=2.0, whole=0.3)
 
 
-class CountingTokens:
-    """Gives a fresh token after each refusal."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.refused: list[str] = []
-
-    def token(self, cluster: str) -> str:
-        assert cluster.startswith("http://127.0.0.1:")
-        self.asked += 1
-        return f"{TOKEN}-{len(self.refused)}"
-
-    def discard(self, cluster: str, token: str) -> None:
-        assert cluster.startswith("http://127.0.0.1:")
-        self.refused.append(token)
-
-
-class Connected:
-    """A client, the server that it talks to, and the two calls that most tests make."""
-
+class Connected(Asker):
     def __init__(self, server: ScriptedServer, timeouts: Timeouts | None = None, further: str = "") -> None:
+        super().__init__(server.origin, timeouts, further)
         self.server = server
-        self.tokens = CountingTokens()
-        endpoints = Endpoints(server.origin, frozenset({further}))
-        self.client = KustoClient(self.tokens, endpoints, concurrency=2, ambient=surroundings(), timeouts=timeouts)
-        self.operation = replace(OPERATION, cluster=server.origin)
-
-    def get(self) -> StatusReport:
-        return self.client.status(self.operation, details=False)
-
-    def post(self) -> str | None:
-        return self.client.submit(self.operation, SOURCES, PROPERTIES)
 
 
 @pytest.fixture
@@ -92,14 +57,7 @@ def impatient(server: ScriptedServer) -> Iterator[Connected]:
     connected.client.close()
 
 
-CALLS = pytest.mark.parametrize("call", [Connected.get, Connected.post], ids=["GET", "POST"])
 type Call = Callable[[Connected], object]
-
-
-def error_of(call: Call, connected: Connected) -> KustoError:
-    with pytest.raises(KustoError) as error:
-        call(connected)
-    return error.value
 
 
 def kusto_error(message: str, *, permanent: bool) -> bytes:
@@ -424,6 +382,34 @@ def test_the_body_of_a_redirect_has_a_limit_too(adx: Connected) -> None:
     adx.server.answer(Reply(301, body, {"Location": "/v1/rest"}), Reply(301, body, {"Location": "/v1/rest"}))
     with pytest.raises(Unavailable, match="more than 16777216 bytes"):
         adx.get()
+
+
+@CALLS
+@pytest.mark.parametrize("status", [200, 302, 307, 401])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "{origin}/v1/rest",
+        "//{host}/v1/rest",
+        "http://user:word@{host}/",
+        "http://{own}@{host}/",
+        "http://{own}\\@{host}/",
+        "/v1/rest/elsewhere",
+        "?details=true",
+        "",
+    ],
+)
+def test_no_header_leads_the_client_elsewhere(adx: Connected, call: Call, status: int, location: str) -> None:
+    with ScriptedServer() as other:
+        host, own = other.origin.removeprefix("http://"), adx.server.origin.removeprefix("http://")
+        target = location.format(origin=other.origin, host=host, own=own)
+        headers = {"Location": target, "Content-Location": target, "Refresh": f"0; url={target}", "Link": f"<{target}>"}
+        adx.server.answer(*[Reply(status, ACCEPTED.body, headers)] * 2)
+        with suppress(KustoError):
+            call(adx)
+        assert other.received == []
+    assert len(adx.server.received) == (2 if status == 401 else 1)
+    assert all("elsewhere" not in request.path for request in adx.server.received)
 
 
 # Answers that are none
