@@ -97,7 +97,7 @@ def bare_url(url: str) -> str:
     before the host goes too, and a SAS whose question mark is escaped or left out.
     """
     # In abfss://container@account.dfs… the container stands where others have a user.
-    user = r"[^/@]*:[^/?#]*@" if url[:4].lower() == "abfs" else r"[^/?#]*@"
+    user = r"[^/@:]*:[^/?#]*@" if url[:4].lower() == "abfs" else r"[^/?#]*@"
     url = re.sub(rf"^([A-Za-z][A-Za-z0-9+.-]*://){user}", r"\1", url)
     bare = re.split(r"[?#;]", url, maxsplit=1)[0]
     if _STRAY_SIGNATURE.search(bare):

@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.keys import LONGEST_KEY, escape, utf16_length
 from shared.model import MOST_COUNT, BlobReport, BlobStatus, Counts, FailureStatus, StatusReport
 from shared.redaction import redact, redacted_id
 
 _EARLIEST = datetime(1601, 1, 1, tzinfo=UTC)
 """What Table Storage takes; .NET writes a time that is not set as year 1."""
 
-_MOST_PAGE = 64 * 1024
-"""Bytes of an error page that are looked at."""
+_MOST_TEXT = 64 * 1024
+"""Characters of a text that are looked at; a table keeps half of them, and an error is told in a few."""
 
 type _Fields = Mapping[str, Any]
 
@@ -44,12 +45,13 @@ def read_status(body: bytes) -> StatusReport:
 
 
 def read_operation_id(body: bytes) -> str | None:
-    """The operation ID of a submission's answer, None if it has none.
+    """The operation ID of a submission's answer, None if it has none, or none that can be asked for and kept.
 
     Raises:
         NoStatus: it is no JSON object.
     """
-    return _text(_object(_parse(body), "the answer"), "ingestionoperationid")
+    operation_id = _text(_object(_parse(body), "the answer"), "ingestionoperationid")
+    return operation_id if operation_id and _is_name(operation_id) else None
 
 
 def read_most_blobs(body: bytes) -> int | None:
@@ -69,11 +71,17 @@ def read_error(body: bytes) -> tuple[str, bool | None]:
         error = _object(_object(_parse(body), "the answer").get("error"), "error")
     except NoStatus:
         # Cut only after: half a secret is not told any more.
-        text = " ".join(body[:_MOST_PAGE].decode(errors="replace").split())
+        text = " ".join(body[:_MOST_TEXT].decode(errors="replace").split())
         return redact(text)[:200], None
     text = ": ".join(filter(None, (_text(error, "code"), _text(error, "@message") or _text(error, "message"))))
     permanent = error.get("@permanent")
-    return redact(text)[:500], permanent if isinstance(permanent, bool) else None
+    return redact(text[:_MOST_TEXT])[:500], permanent if isinstance(permanent, bool) else None
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text names an operation in a message too, in a URL and in a key."""
+    has_control = any(character < " " or character == "\x7f" for character in text)
+    return not has_control and text not in {".", ".."} and utf16_length(escape(text)) <= LONGEST_KEY
 
 
 def _parse(body: bytes) -> object:
@@ -137,7 +145,7 @@ def _listed(kind: type[StrEnum], text: str | None) -> str | None:
 def _redacted(fields: _Fields, name: str) -> str | None:
     """A field's text without secrets: it goes into tables, logs and messages."""
     text = _text(fields, name)
-    return text and redact(text)
+    return text and redact(text[:_MOST_TEXT])
 
 
 def _text(fields: _Fields, name: str) -> str | None:

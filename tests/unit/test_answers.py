@@ -304,6 +304,11 @@ def test_what_an_error_says(body: bytes, said: tuple[str, bool | None]) -> None:
         (b'{"ingestionOperationId": 12345}', "12345"),
         (b'{"ingestionOperationId": ""}', None),
         (b'{"ingestionOperationId": null}', None),
+        (b'{"ingestionOperationId": "a\\nb"}', None),
+        (b'{"ingestionOperationId": ".."}', None),
+        (b'{"ingestionOperationId": "' + b"a" * 512 + b'"}', "a" * 512),
+        (b'{"ingestionOperationId": "' + b"a" * 513 + b'"}', None),
+        (b'{"ingestionOperationId": "' + b"/" * 171 + b'"}', None),
         (b"{}", None),
     ],
 )

@@ -1,7 +1,10 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.model import bare_url
 from shared.redaction import redact
 
 SECRET = "c2VjcmV0"
@@ -84,3 +87,39 @@ def test_quoted_escaped_and_spaced_secrets_go_too(text: str) -> None:
 )
 def test_what_a_person_needs_stays(text: str) -> None:
     assert redact(text) == text
+
+
+LONG = 64_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * LONG,
+        "a.-+" * (LONG // 4),
+        "-eyJ" * (LONG // 4),
+        "-eyJ" * (LONG // 8) + "." + "x" * (LONG // 2),
+        "eyJ." * (LONG // 4),
+        "bearer " * (LONG // 7),
+        "bearer" + " " * LONG,
+        "sig" + " " * LONG,
+        ("sig" + " " * 200) * (LONG // 203),
+        "sig='" * (LONG // 5),
+        "://" * (LONG // 3),
+        "abfs://" + ":" * LONG,
+        "https://" + "@" * LONG,
+        "https://" + ":;@" * (LONG // 3),
+        " \n" * (LONG // 2),
+    ],
+    ids=lambda text: text[:8],
+)
+def test_a_long_text_does_not_take_long(text: str) -> None:
+    began = time.monotonic()
+    redact(text)
+    bare_url(text)
+    assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize("start", ["", "1", "a" * 1000, "-" * 1000])
+def test_a_url_behind_a_long_word_loses_its_secret_too(start: str) -> None:
+    assert SECRET not in redact(f"{start}https://acc.blob.core.windows.net/in/a.csv?sig={SECRET}")
