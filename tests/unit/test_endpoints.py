@@ -9,8 +9,7 @@ from urllib3.util import parse_url
 
 from shared.endpoints import Endpoints, cluster_name, doubtful_endpoint, is_loopback, parse_origin
 from shared.errors import EndpointNotAllowed
-
-HELP = "https://ingest-help.westeurope.kusto.windows.net"
+from tests.support.look_alikes import HELP, LOOK_ALIKES
 
 
 @pytest.mark.parametrize(
@@ -175,77 +174,6 @@ def test_a_refusal_does_not_repeat_what_may_be_a_password() -> None:
     with pytest.raises(EndpointNotAllowed) as refusal:
         Endpoints(HELP).resolve("https://user:hunter2@ingest-help.kusto.windows.net")
     assert "hunter2" not in str(refusal.value)
-
-
-LOOK_ALIKES = [
-    f"{HELP}.evil.example",
-    f"{HELP}.",
-    f"{HELP}:8443",
-    f"{HELP}:4430",
-    f"{HELP}@evil.example",
-    f"{HELP}:443@evil.example",
-    f"{HELP}\\@evil.example",
-    f"{HELP}%2eevil.example",
-    f"{HELP}%00.evil.example",
-    f"{HELP}\0.evil.example",
-    f"{HELP}\t.evil.example",
-    f"{HELP}\n.evil.example",
-    f"{HELP}\r\nHost: evil.example",
-    f"{HELP} .evil.example",
-    f"{HELP}/.evil.example",
-    f"{HELP}//evil.example",
-    f"{HELP}/../..",
-    f"{HELP}?.evil.example",
-    f"{HELP}#.evil.example",
-    f"{HELP};.evil.example",
-    f"{HELP},https://evil.example",
-    f"{HELP}\u3002evil.example",
-    f"{HELP}\uff0eevil.example",
-    f"{HELP}\u2044.evil.example",
-    f"{HELP}\uff0f.evil.example",
-    f"{HELP}\u2100.evil.example",
-    f"https://evil.example\\@{HELP[8:]}",
-    f"https://evil.example#@{HELP[8:]}",
-    f"https://evil.example?@{HELP[8:]}",
-    f"https://evil.example/{HELP[8:]}",
-    f"https://evil.example%40{HELP[8:]}",
-    f"https://user@{HELP[8:]}",
-    f"https://:@{HELP[8:]}",
-    f"https://{HELP[8:].replace('ingest', 'inge%73t')}",
-    f"https://{HELP[8:].replace('e', chr(0x435), 1)}",
-    f"https://{HELP[8:].replace('i', chr(0xFF49), 1)}",
-    f"https://{HELP[8:].replace('-', chr(0x2010), 1)}",
-    f"https://{HELP[8:].replace('-', chr(0xAD) + '-', 1)}",
-    f"https://xn--{HELP[8:]}",
-    "https://ingest-help.westeurope.kusto.windows.net.evil.example",
-    "https://evil.ingest-help.westeurope.kusto.windows.net",
-    "https://ingest-help.kusto.windows.net",
-    "https://help.westeurope.kusto.windows.net",
-    f"http{HELP[5:]}",
-    f"HTTP{HELP[5:]}",
-    f"ftp{HELP[5:]}",
-    f"ws{HELP[5:]}",
-    HELP[6:],
-    HELP[8:],
-    f"https:/{HELP[8:]}",
-    f"https:{HELP[8:]}",
-    f"https:\\\\{HELP[8:]}",
-    f"https:////{HELP[8:]}",
-    f"ht\ntps{HELP[5:]}",
-    f"url:{HELP}",
-    f"\u200b{HELP}",
-    f"{HELP}\u200b",
-    f"\ufeff{HELP}",
-    "https://[::ffff:127.0.0.1]",
-    "https://[::1%25eth0]",
-    "https://[::1",
-    "https://::1",
-    "https://[0:0:0:0:0:0:0:1]",
-    f"https://[{HELP[8:]}]",
-    f"https://{'a' * 100_000}.{HELP[8:]}",
-    f"{HELP}/{'a' * 100_000}",
-    f"{HELP}:{'0' * 100_000}443",
-]
 
 
 @pytest.mark.parametrize("offered", LOOK_ALIKES, ids=lambda offered: offered[:80].encode("unicode_escape").decode())

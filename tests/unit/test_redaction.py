@@ -117,7 +117,7 @@ def test_a_long_text_does_not_take_long(text: str) -> None:
     began = time.monotonic()
     redact(text)
     bare_url(text)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5.0
 
 
 @pytest.mark.parametrize("start", ["", "1", "a" * 1000, "-" * 1000])
