@@ -92,14 +92,19 @@ _WORDS = [
         "😀" * 17_000,
         "-eyJ" * 9_000,
         "abfss://" + ":" * 20_000,
+        "a=2Fb",
         "null",
         "{}",
         "[]",
     ),
 ]
 _NUMBERS = [0, -1, 1, 1.5, 2.0, 2**31 - 1, 2**31, 2**63 - 1, 2**63, 10**300, 1e308, 5e-324]
+_ODD: Final[list[Any]] = [
+    *(None, True, False, [], {}, [None], [[]], [{}], {"": None}),
+    *(*_NUMBERS, *_WORDS, *TIMES, *_RAW),
+]
 VALUES: Final[st.SearchStrategy[Any]] = (
-    st.sampled_from([None, True, False, [], {}, [None], [[]], [{}], {"": None}, *_NUMBERS, *_WORDS, *TIMES, *_RAW])
+    st.sampled_from(_ODD)
     | st.integers()
     | st.text(max_size=12)
     | st.lists(st.none() | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2), max_size=3)
@@ -146,10 +151,25 @@ def changed(draw: st.DrawFn, good: Any) -> str:  # noqa: ANN401, JSON
     content = json.loads(json.dumps(good))
     for _ in range(draw(st.integers(0, 4))):
         _change(draw, content)
-    text = json.dumps(content, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1])))
+    return _with_raw(json.dumps(content, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1]))))
+
+
+def _with_raw(text: str) -> str:
     for name, raw in _RAW.items():
         text = text.replace(json.dumps(name), raw)
     return text
+
+
+def one_odd_value(good: Any) -> Iterator[bytes]:  # noqa: ANN401, JSON
+    """Bodies with each odd value at each place of a good one, which chance alone would not come to."""
+    for *way, last in paths(good):
+        for odd in _ODD:
+            content = json.loads(json.dumps(good))
+            holder = content
+            for step in way:
+                holder = holder[step]
+            holder[last] = odd
+            yield _with_raw(json.dumps(content)).encode()
 
 
 @st.composite
