@@ -170,6 +170,19 @@ def is_batch(body: bytes) -> bool:
     return True
 
 
+def test_a_message_nested_as_deep_as_can_be_read_is_refused_or_can_be_written() -> None:
+    outcomes = set()
+    for depth in range(9_980, 10_010):
+        try:
+            message = read_operation(b'{"operationId": "a", "x": ' + b"[" * depth + b"]" * depth + b"}", DEFAULTS)
+        except MessageRefused:
+            outcomes.add("refused")
+        else:
+            outcomes.add("accepted")
+            assert write_operation(message)
+    assert outcomes == {"refused", "accepted"}
+
+
 @pytest.mark.parametrize(
     ("good", "read"),
     [
