@@ -64,6 +64,7 @@ def use_operation(message: OperationMessage) -> None:
         named_blobs=len(message.blobs),
     )
     assert keys.unescape(pointer.row) == operation.operation_id
+    assert_storable({"PartitionKey": pointer.partition, "RowKey": pointer.row})
     assert_storable(outstanding_store._due_entity(first))  # noqa: SLF001, what is written
     row = assert_storable(outstanding_store._message_row(first, message))  # noqa: SLF001, the same
     assert "".join(row[f"Message{index}"] for index in range(row["Chunks"])) == write_operation(message)
