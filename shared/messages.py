@@ -15,7 +15,7 @@ from shared.endpoints import Endpoints, cluster_name
 from shared.errors import EndpointNotAllowed
 from shared.fields import Fields, MessageRefused, Object, content_of, text_of
 from shared.model import MOST_COUNT, BlobSource, Json, Operation, Properties
-from shared.redaction import holds_secret, redact, redacted_id
+from shared.redaction import holds_certain_secret, holds_secret, redact, redacted_id
 
 MOST_BLOBS = 20
 """Blobs in one retry message: what ADX takes in one request."""
@@ -360,7 +360,7 @@ def _check_keys(operation: Operation) -> None:
 def _check_names(fields: Fields, *names: str) -> None:
     """Refuse a secret in the place of a name, such as a blob's URL for an operation ID: names can't be redacted."""
     for name in names:
-        if holds_secret(fields.string(name) or ""):
+        if holds_certain_secret(fields.string(name) or ""):
             raise MessageRefused(f"'{name}' holds what looks like a secret")
 
 

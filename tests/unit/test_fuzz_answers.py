@@ -29,7 +29,8 @@ from shared.model import MOST_COUNT, Counts, OperationState, RetryState, StatusR
 from shared.outcome import accounted_failures, as_settled, is_finished, keyed, merge, summarize
 from shared.progress import Pace, after_report, needs_details
 from shared.records import BlobRow
-from shared.settle import _log_failures, _retry_blob, _with_url
+from shared.reenqueue import find_named, retry_blob, with_url
+from shared.settle import _log_failures
 from shared.store.outstanding import _due_entity
 from shared.store.results import _blob_entity, _summary_columns
 from tests.support.damage import TIMES, damaged, one_odd_value
@@ -54,7 +55,7 @@ def use(report: StatusReport) -> list[BlobRow]:
     assert last.next_poll_at > NOW
     assert 0 <= last.recorded_failures <= last.counts.failed <= MOST_COUNT
     assert_storable(_due_entity(last))
-    blobs = tuple(_with_url(blob, NAMED) for blob in report.blobs or ())
+    blobs = tuple(with_url(blob, NAMED) for blob in report.blobs or ())
     pairs = keyed({}, blobs)
     assert len({key for key, _ in pairs}) == len(pairs) == len(blobs)
     rows = {row.key: row for row in merge({}, blobs, attempt=1, most=5)}
@@ -76,7 +77,9 @@ def use(report: StatusReport) -> list[BlobRow]:
 def retried(rows: list[BlobRow]) -> int:
     """How many of the rows the retry messages carry, each of which can be read and is small enough."""
     pending = [row for row in rows if row.retry_state is RetryState.PENDING]
-    whole = RetryMessage(OPERATION, "root", 1, NOW, tuple(_retry_blob(row, None, NAMED) for row in pending))
+    whole = RetryMessage(
+        OPERATION, "root", 1, NOW, tuple(retry_blob(row, find_named(row.report, NAMED), None) for row in pending)
+    )
     parts = split_retry(whole)
     for part in parts:
         text = write_retry(part)
@@ -161,7 +164,7 @@ def test_whatever_comes_is_the_id_of_an_operation_that_can_be_watched_or_none(bo
         return
     message = OperationMessage(replace(OPERATION, operation_id=operation_id))
     assert utf16_length(escape(operation_id)) <= LONGEST_KEY
-    assert read_operation(write_operation(message).encode(), DEFAULTS) == message
+    assert read_operation(write_operation(message).encode(), DEFAULTS, is_ours=True) == message
 
 
 @settings(max_examples=300, deadline=timedelta(seconds=5))

@@ -29,8 +29,8 @@ from shared.messages import (
 )
 from shared.model import BlobReport, bare_url, blob_key
 from shared.records import BlobRow
+from shared.reenqueue import find_named
 from shared.retry_decision import Circumstances, Rules, decide, deduplication_tag, resubmission_properties
-from shared.settle import find_named
 from shared.store import outstanding as outstanding_store
 from shared.store.results import pointer_to
 from tests.support.damage import WRAPPINGS, damaged, one_odd_value

@@ -130,6 +130,13 @@ def test_what_is_redacted_stays_as_it_is(words: list[str], number: int) -> None:
     ],
     ids=["quoted", "slashes escaped", "JSON in JSON", "unicode", "HTML"],
 )
+@pytest.mark.parametrize(
+    "operation_id", ["Ab3" * 40, "Ab3+" * 40, "00001111;11112222;00001111-aaaa-2222-bbbb-3333cccc4444"]
+)
+def test_an_operation_id_may_be_long_and_mixed(operation_id: str) -> None:
+    assert read_operation(encoded(operationId=operation_id), DEFAULTS).operation.operation_id == operation_id
+
+
 @pytest.mark.parametrize("shape", ["sas url", "key url", "user url"])
 def test_a_url_that_is_escaped_loses_its_secrets_too(shape: str, hide: Callable[[str], str]) -> None:
     planted = Planted()
