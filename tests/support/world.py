@@ -36,12 +36,12 @@ QUICK = {
 type Row = Mapping[str, Any]
 
 
-def eventually[T](look: Callable[[], T], what: str = "it", seconds: float = DEADLINE_SECONDS) -> T:
+def eventually[T](look: Callable[[], T], what: str = "it", seconds: float = DEADLINE_SECONDS, pause: float = 0.1) -> T:
     """What ``look`` sees once it sees something."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < deadline, f"{what} did not come about in {seconds:g} s"
-        time.sleep(0.1)
+        time.sleep(pause)
     return seen
 
 

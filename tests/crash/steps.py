@@ -1,0 +1,138 @@
+"""The steps of the app, told by what goes over the wire. docs/reliability.md explains each by the same name."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree as ET
+
+from tests.support.tripwire import Answer, Request
+
+TABLES = ("OutstandingOperations", "IngestionOperations", "IngestionBlobs")
+
+OUTSTANDING = {
+    frozenset({"POST !layout"}): "layout written",
+    frozenset({"POST op", "POST due"}): "outstanding rows inserted",
+    frozenset({"DELETE due", "POST due"}): "due rows moved",
+    frozenset({"DELETE due", "DELETE op"}): "outstanding rows deleted",
+    frozenset({"PUT dispatched"}): "dispatch noted",
+}
+
+_PART = re.compile(r"^([A-Z]+) http://[^/]+/\w+/(\S+) HTTP/1\.1\r?\n", re.MULTILINE)
+_ENTITY = re.compile(r"(\w+)(?:\(PartitionKey='(.*)',RowKey='(.*)'\))?$")
+
+type Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A write of one row."""
+
+    method: str
+    table: str
+    partition: str
+    row: str
+    columns: Row = field(default_factory=dict)
+
+
+class Steps:
+    """Names writes. It remembers the rows that were written, since some steps are told by what was there before."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, str], Row] = {}
+
+    def name(self, request: Request) -> str | None:
+        """The step that a request is; None for a read."""
+        if request.method == "GET":
+            return None
+        name = None
+        if request.server == "adx":
+            name = "blobs submitted"
+        elif request.server == "queue":
+            name = _queue_step(request)
+        elif request.path.endswith("/Tables"):
+            name = "table created"
+        else:
+            name = self._table_step(changes_of(request))
+        return name or f"unnamed: {request.method} {request.path} {request.body.decode()}"
+
+    def took_effect(self, request: Request, answer: Answer) -> bool:
+        """Whether a write changed anything; the rows are remembered as they are then."""
+        # A transaction says inside that it is refused; 204 is the creation of a queue that is there.
+        is_refused = answer.status >= 400 or b"\r\nHTTP/1.1 4" in answer.body
+        if is_refused or (request.server == "queue" and answer.status == 204):
+            return False
+        if request.server == "table" and not request.path.endswith("/Tables"):
+            for change in changes_of(request):
+                self._rows[change.table, change.partition, change.row] = change.columns
+        return True
+
+    def _table_step(self, changes: Sequence[Change]) -> str | None:
+        match sorted({change.table for change in changes}):
+            case ["OutstandingOperations"]:
+                return OUTSTANDING.get(frozenset(f"{each.method} {each.row.split('|')[0]}" for each in changes))
+            case ["IngestionOperations"]:
+                return self._operation_step(changes[0])
+            case ["IngestionBlobs"]:
+                return self._blobs_step(changes)
+        return None
+
+    def _operation_step(self, change: Change) -> str | None:
+        if change.method != "PATCH":
+            return {"POST": "operation row inserted", "DELETE": "operation row deleted"}.get(change.method)
+        if change.columns["State"] == "InProgress":
+            return "progress shown"
+        return "operation corrected" if "SettledAt" in self._before(change) else "operation ended"
+
+    def _blobs_step(self, changes: Sequence[Change]) -> str | None:
+        if all(change.method == "DELETE" for change in changes):
+            return "results deleted"
+        if changes[0].row == "!operation":
+            return "pointer inserted"
+        if any("ClaimedBy" in change.columns for change in changes):
+            return "blobs claimed"
+        states = {change.columns.get("RetryState", "") for change in changes}
+        if any("ClaimedBy" in self._before(change) for change in changes) and states == {"Enqueued"}:
+            return "claims released"
+        if any(change.method == "POST" for change in changes) or states <= {"", "Pending"}:
+            return "blobs written"
+        return f"blobs {states.pop()}" if len(states) == 1 else None
+
+    def _before(self, change: Change) -> Row:
+        return self._rows.get((change.table, change.partition, change.row), {})
+
+
+def changes_of(request: Request) -> list[Change]:
+    """The rows that a request to the tables writes."""
+    text = request.body.decode()
+    if not request.path.endswith("/$batch"):
+        _, _, entity = urlsplit(request.path).path.lstrip("/").partition("/")
+        return [_change(request.method, entity, text)]
+    parts = re.split(r"^--changeset\S*\r?\n", text, flags=re.MULTILINE)[1:]
+    found = [(found, part) for part in parts if (found := _PART.search(part))]
+    return [_change(match[1], match[2], part[match.end() :]) for match, part in found]
+
+
+def _change(method: str, entity: str, text: str) -> Change:
+    found = _ENTITY.fullmatch(unquote(entity))
+    assert found, entity
+    content = re.search(r"^\{.*\}", text, re.MULTILINE)
+    columns = json.loads(content[0]) if content else {}
+    partition, row = (found[2], found[3]) if found[3] else (columns["PartitionKey"], columns["RowKey"])
+    return Change(method, found[1], partition, row, columns)
+
+
+def _queue_step(request: Request) -> str | None:
+    path = urlsplit(request.path).path.strip("/").split("/")[1:]
+    if request.method == "PUT" and len(path) == 1:
+        return "queue created"
+    if request.method != "POST" or path[1:] != ["messages"]:
+        return None
+    if path[0].endswith("-poison"):
+        return "refused message kept"
+    if path[0].startswith("poll-queue"):
+        return "batch sent"
+    text = ET.fromstring(request.body).findtext("MessageText") or ""  # noqa: S314, of this app
+    return "retry message put back" if json.loads(text)["putBacks"] else "retry message sent"
