@@ -339,7 +339,7 @@ SCENARIOS = (
             operations=((1, "Succeeded"), (1, "Succeeded")),
             blobs=((1, "one", "Succeeded", ""), (1, "other", "Succeeded", "")),
         ),
-        dies_at=slice(6, None),
+        dies_at=slice(6, 14),
         settings={"POLL_INLINE_LIMIT": "0", "POLL_CONCURRENCY": "1"},
         # A batch is not older than the dispatcher's lease then.
         pace=timedelta(minutes=1),

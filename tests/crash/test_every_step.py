@@ -110,6 +110,8 @@ def end_of(world: World) -> End:
     assert (left.incoming, left.retries, left.batches) == (0, 0, 0)
     operations = world.operations()
     blobs = [(row, blob) for row in operations for blob in world.blobs(row["OperationId"])]
+    # No row is left over that nothing leads to.
+    assert (left.pointers, len(left.operations), len(left.blobs)) == (len(operations), len(operations), len(blobs))
     return End(
         operations=tuple(sorted((row["Attempt"], row["State"]) for row in operations)),
         blobs=tuple(
