@@ -5,14 +5,15 @@ import time
 from rich.console import Console
 
 from local.demo.data import DATA_SETS
-from local.demo.facts import Facts
 from local.demo.plan import REQUEST_FAULTS, Plan, make_plan
-from local.demo.report import Check, check_all, exit_status
+from local.demo.report import check_all
 from local.demo.screen import Moment, Show, open_screen
 from local.demo.stage import Stage
 from local.demo.summary import print_addresses, print_failure, print_summary
 from local.demo.upstream import JOB, submit, submit_missing, upload
-from local.demo.watch import Watcher
+from local.watch.checks import Check, exit_status
+from local.watch.facts import Facts
+from local.watch.watcher import Watcher
 
 LOOK_SECONDS = 0.5
 LOG_SECONDS = 5.0

@@ -1,30 +1,14 @@
 """The judgement at the end: pure functions of what was planned and what is known."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from local.adx_simulator import BlobBook
 from local.demo.data import DATA_SETS
-from local.demo.facts import LOADED, BlobFact, Facts, Outcome, latest_rows, outcomes, path_of
+from local.demo.facts import LOADED, Outcome, latest_rows, outcomes
 from local.demo.plan import Plan, PlannedFile
-
-NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Something that has to hold.
-
-    Attributes:
-        claim: What.
-        passed: Whether it holds.
-        found: The figures, or what is wrong.
-    """
-
-    claim: str
-    passed: bool
-    found: str
+from local.watch.checks import Check, figures
+from local.watch.facts import BlobFact, Facts, path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +67,6 @@ def check_all(plan: Plan, facts: Facts) -> list[Check]:
     ]
 
 
-def exit_status(checks: Iterable[Check]) -> int:
-    """Returns 0 if all checks hold, else 1.
-
-    Args:
-        checks: The checks.
-    """
-    return 0 if all(check.passed for check in checks) else 1
-
-
 def rows_by_table(plan: Plan, facts: Facts) -> list[TableRows]:
     """Returns the rows of each table.
 
@@ -132,21 +107,21 @@ def troubles(facts: Facts) -> list[Trouble]:
 def _all_ended(facts: Facts) -> Check:
     lost = facts.accepted - facts.ended
     claim = "every operation that ADX accepted was watched to its end"
-    return Check(claim, bool(facts.accepted) and not lost, _found(len(facts.accepted), sorted(lost), "not ended"))
+    return Check(claim, bool(facts.accepted) and not lost, figures(len(facts.accepted), sorted(lost), "not ended"))
 
 
 def _all_written_down(facts: Facts) -> Check:
     written = {(row.operation_id, row.path) for row in facts.blobs}
     lost = [f"{path} of {operation}" for operation, path in sorted(facts.submissions - written)]
     claim = "every blob of every submission is written down"
-    return Check(claim, bool(facts.submissions) and not lost, _found(len(facts.submissions), lost, "have no row"))
+    return Check(claim, bool(facts.submissions) and not lost, figures(len(facts.submissions), lost, "have no row"))
 
 
 def _all_as_planned(plan: Plan, facts: Facts) -> Check:
     rows, ends = latest_rows(facts.blobs), outcomes(facts)
     wrong = [file.path for file in plan.files if not _is_as_planned(file, ends.get(file.path), rows.get(file.path))]
     claim = "every file ended as it should: loaded, or with its error code"
-    return Check(claim, bool(plan.files) and not wrong, _found(len(plan.files), wrong, "did not"))
+    return Check(claim, bool(plan.files) and not wrong, figures(len(plan.files), wrong, "did not"))
 
 
 def _is_as_planned(file: PlannedFile, outcome: Outcome | None, row: BlobFact | None) -> bool:
@@ -165,13 +140,13 @@ def _rows_agree(plan: Plan, facts: Facts) -> Check:
         if _rows_of(books.get(file.path)) != _bound(file)
     ]
     found = sum(table.found for table in tables)
-    return Check("the rows in ADX are those of the loadable files", not wrong, _found(found, wrong, "wrong"))
+    return Check("the rows in ADX are those of the loadable files", not wrong, figures(found, wrong, "wrong"))
 
 
 def _none_twice(facts: Facts) -> Check:
     twice = [f"{path_of(book.url)}, {book.times_ingested} times" for book in facts.books.duplicates]
     loaded = sum(book.times_ingested > 0 for book in facts.books.blobs)
-    return Check("no file was loaded twice", not twice, _found(loaded, twice, "loaded more than once"))
+    return Check("no file was loaded twice", not twice, figures(loaded, twice, "loaded more than once"))
 
 
 def _nothing_waits(facts: Facts) -> Check:
@@ -193,11 +168,3 @@ def _rows_of(book: BlobBook | None) -> int:
 
 def _bound(file: PlannedFile) -> int:
     return file.rows if file.loads else 0
-
-
-def _found(total: int, wrong: Sequence[str], what: str) -> str:
-    """Says how many there are; of those that are wrong, how many, and names the first."""
-    if not wrong:
-        return f"{total:,}"
-    more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-    return f"{len(wrong)} {what}: {'; '.join(wrong[:NAMED])}{more}"

@@ -11,7 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local.demo.facts import Facts, Outcome, count_outcomes, count_states
+from local.demo.facts import Outcome, count_outcomes, count_states
+from local.watch.facts import Facts
 from shared.model import OperationState
 
 LINE_SECONDS = 3.0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from local.adx_simulator import AdxSimulator
 from local.azurite import Azurite
-from local.demo.watch import OPERATIONS_QUEUE, POLL_QUEUE, RETRY_QUEUE
 from local.functions_host import FunctionsHost
 from local.processes import REPOSITORY
+from local.watch.watcher import OPERATIONS_QUEUE, POLL_QUEUE, RETRY_QUEUE
 
 DATABASE = "Samples"
 LOG = REPOSITORY / ".cache" / "demo" / "host.log"

@@ -11,12 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from local.demo.data import DATA_SETS
-from local.demo.facts import Facts, Outcome, count_outcomes, count_states
+from local.demo.facts import Outcome, count_outcomes, count_states
 from local.demo.plan import Fate, Plan
-from local.demo.report import Check, TableRows, exit_status, rows_by_table, troubles
+from local.demo.report import TableRows, rows_by_table, troubles
 from local.demo.stage import DATABASE, Stage
 from local.demo.upstream import JOB, container_url
-from local.demo.watch import OPERATIONS_QUEUE, RETRY_QUEUE
+from local.watch.checks import Check, exit_status
+from local.watch.facts import Facts
+from local.watch.watcher import OPERATIONS_QUEUE, RETRY_QUEUE
 
 TABLES = "IngestionOperations, IngestionBlobs, OutstandingOperations"
 LOG_LINES = 15

@@ -14,11 +14,11 @@ from azure.storage.queue import QueueClient
 
 from local.azurite import ACCOUNT, KEY
 from local.demo.data import DATA_SETS, DataSet
-from local.demo.interrupts import put_off
 from local.demo.plan import Plan, PlannedFile
 from local.demo.stage import DATABASE, Stage
-from local.demo.watch import OPERATIONS_QUEUE
+from local.interrupts import put_off
 from local.processes import Child, ProcessFailed
+from local.watch.watcher import OPERATIONS_QUEUE
 
 JOB = "samples/upstream_job.py"
 SUBMIT_SECONDS = 60

@@ -16,13 +16,15 @@ from rich.console import Console
 
 from local.adx_simulator import BlobBook, Books, RequestCounts, TableBook
 from local.demo.data import DATA_SETS, split
-from local.demo.facts import BlobFact, Facts, OperationFact, Outcome, outcome_of, path_of
-from local.demo.interrupts import put_off
+from local.demo.facts import Outcome, outcome_of
 from local.demo.plan import Fate, Plan, PlannedFile, make_plan
-from local.demo.report import check_all, exit_status, rows_by_table, troubles
+from local.demo.report import check_all, rows_by_table, troubles
 from local.demo.screen import Moment, line, panel
 from local.demo.summary import print_summary
+from local.interrupts import put_off
 from local.processes import REPOSITORY
+from local.watch.checks import exit_status
+from local.watch.facts import BlobFact, Facts, OperationFact, path_of
 from shared.model import OperationState, RetryState
 
 DEMO_SECONDS = 115.0

@@ -1,5 +1,6 @@
 """Reads what is known: the app's tables and queues as anyone may read them, and the simulator's own books."""
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
@@ -10,7 +11,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local.adx_simulator import AdxSimulator
-from local.demo.facts import BlobFact, Facts, OperationFact, path_of
+from local.watch.facts import BlobFact, Facts, OperationFact, path_of
 
 OPERATIONS_QUEUE = "ingestion-operations"
 RETRY_QUEUE = "ingestion-retries"
@@ -39,23 +40,33 @@ class Watcher:
     def look(self) -> Facts:
         """Returns what is known now. The order matters, see `Facts.is_settled`."""
         lengths = {name: self._length(name) for name in QUEUES}
-        due = len(self._rows("OutstandingOperations", "RowKey ge 'due|' and RowKey lt 'due}'"))
+        outstanding = Counter(row["RowKey"].partition("|")[0] for row in self._rows("OutstandingOperations"))
         blobs = self._blobs()
-        operations = tuple(
-            OperationFact(row["OperationId"], row["State"], row["Attempt"], row["Polls"])
-            for row in self._rows("IngestionOperations")
-        )
+        operations = tuple(map(_operation, self._rows("IngestionOperations")))
         requests = self._adx.requests()
         return Facts(
             operations=operations,
             blobs=blobs,
-            due=due,
+            due=outstanding["due"],
+            watched=outstanding["op"],
             retries_waiting=lengths[RETRY_QUEUE],
             messages_waiting=lengths[OPERATIONS_QUEUE] + lengths[POLL_QUEUE],
             set_aside=sum(self._length(f"{name}-poison") for name in QUEUES),
             books=self._adx.books(),
             requests=requests,
         )
+
+    def set_aside(self) -> dict[str, list[str]]:
+        """Returns the texts of each poison queue by the queue's own name. They stay, and are hidden for an hour."""
+        texts = {}
+        for name in QUEUES:
+            with self._queues.get_queue_client(f"{name}-poison") as client:
+                try:
+                    messages = client.receive_messages(messages_per_page=32, visibility_timeout=3600)
+                    texts[name] = [str(message.content) for message in messages]
+                except ResourceNotFoundError:
+                    texts[name] = []
+        return texts
 
     def _blobs(self) -> tuple[BlobFact, ...]:
         rows = self._rows("IngestionBlobs")
@@ -77,6 +88,18 @@ class Watcher:
                 return 0
 
 
+def _operation(row: Row) -> OperationFact:
+    return OperationFact(
+        operation_id=row["OperationId"],
+        state=row["State"],
+        attempt=row["Attempt"],
+        polls=row["Polls"],
+        root_operation_id=row.get("RootOperationId", ""),
+        parent_operation_id=row.get("ParentOperationId", ""),
+        registered_at=row.get("RegisteredAt"),
+    )
+
+
 def _blob(row: Row, operations: Mapping[str, str]) -> BlobFact:
     return BlobFact(
         # A blob's row without that of its operation would be a defect, which the checks then show.
@@ -87,4 +110,7 @@ def _blob(row: Row, operations: Mapping[str, str]) -> BlobFact:
         error_code=row.get("ErrorCode", ""),
         details=row.get("Details", ""),
         retry_state=row.get("RetryState", ""),
+        failure_status=row.get("FailureStatus", ""),
+        retry_operation_id=row.get("RetryOperationId", ""),
+        claimed_until=row.get("ClaimedUntil"),
     )
