@@ -82,6 +82,7 @@ class RequestFault:
         database: Strikes this database alone, if given.
         table: Strikes tables of this name alone, if given.
         operation_contains: Strikes status requests alone whose operation ID contains this.
+        app: Strikes requests alone whose `x-ms-app` is this, if given: upstream's may then pass unharmed.
         times: Strikes so many requests and no more; all if None.
         share: The share of requests that it strikes.
         accepted: For submissions: the blobs are taken and will be ingested before the answer goes wrong.
@@ -98,6 +99,7 @@ class RequestFault:
     database: str | None = None
     table: str | None = None
     operation_contains: str = ""
+    app: str | None = None
     times: int | None = None
     share: float = 1.0
     accepted: bool = False
@@ -129,6 +131,7 @@ class RequestFacts:
         table: From its path.
         operation_id: From its path.
         details: Whether it asks for details.
+        app: Its `x-ms-app`.
     """
 
     kind: str
@@ -136,6 +139,7 @@ class RequestFacts:
     table: str = ""
     operation_id: str = ""
     details: bool = False
+    app: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,7 @@ def concerns_request(fault: RequestFault, facts: RequestFacts) -> bool:
         and fault.database in (None, facts.database)
         and fault.table in (None, facts.table)
         and fault.operation_contains in facts.operation_id
+        and fault.app in (None, facts.app)
     )
 
 

@@ -40,7 +40,8 @@ class Server:
             body = await request.read()
             return _response(request, control_answer(self._simulator, request.method, target.name, request.query, body))
         details = request.query.get("details", "").lower() == "true"
-        facts = RequestFacts(target.kind, target.database, target.table, target.operation_id, details)
+        app = request.headers.get("x-ms-app", "")
+        facts = RequestFacts(target.kind, target.database, target.table, target.operation_id, details, app)
         log, status = self._simulator.log, NO_ANSWER
         at = self._simulator.now().isoformat()
         try:

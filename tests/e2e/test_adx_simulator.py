@@ -637,6 +637,16 @@ def test_a_submission_may_be_taken_and_its_answer_lost(adx: Adx, fault: RequestF
     assert adx.simulator.books().rows == (3 if accepted else 0)
 
 
+def test_a_fault_may_be_for_the_requests_of_one_app_alone(adx: Adx) -> None:
+    operation_id = adx.submit(adx.put("a.csv"))
+    adx.simulator.set_faults([RequestFault(effect="error", app="Watcher")])
+    statuses = []
+    for app in ("Watcher", "Other", "Watchers"):
+        adx.session.headers["x-ms-app"] = app
+        statuses.append(adx.ask(operation_id).status_code == 503)
+    assert statuses == [True, False, False]
+
+
 def test_a_fault_may_be_for_requests_with_details_of_some_operations_alone(adx: Adx) -> None:
     first, second = adx.submit(adx.put("a.csv")), adx.submit(adx.put("b.csv"))
     adx.simulator.set_faults([RequestFault(effect="error", details=True, operation_contains=first)])
