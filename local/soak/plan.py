@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from local.adx_simulator import RequestFault
+from local.soak.faults import REQUEST_FAULTS
 from local.watch.watcher import OPERATIONS_QUEUE, POLL_QUEUE, RETRY_QUEUE
 
 DATABASE = "Soak"
@@ -52,6 +54,7 @@ class Plan:
         hosts: How many hosts run at once.
         deduplicate: `RETRY_DEDUPLICATE`.
         rate: Operations that upstream submits in a second.
+        request_faults: What goes wrong with the app's requests.
         life: The shortest and the longest that a host lives, in seconds.
         longest_pause: The longest until the next one is started in its place.
         drain_seconds: How long it may take until nothing changes any more. A claim that a kill leaves behind runs out
@@ -63,6 +66,7 @@ class Plan:
     hosts: int = 2
     deduplicate: bool = True
     rate: float = 1.5
+    request_faults: tuple[RequestFault, ...] = REQUEST_FAULTS
     life: tuple[float, float] = (6.0, 24.0)
     longest_pause: float = 3.0
     drain_seconds: float = 480.0

@@ -15,7 +15,6 @@ from local.azurite import Azurite
 from local.functions_host import FunctionsHost
 from local.soak.evidence import Evidence, HostEnd, has_drained
 from local.soak.fates import blob_faults
-from local.soak.faults import REQUEST_FAULTS
 from local.soak.hosts import Hosts
 from local.soak.judgement import judge
 from local.soak.plan import BATCHING_SECONDS, COUNTED_AFTER_SECONDS, DATABASE, DIALECTS, INVISIBLE_SECONDS, Plan
@@ -100,7 +99,7 @@ class _Soak:
         self._say = say
         self._began = time.monotonic()
         self._next_line = self._began
-        self._request_faults = list(REQUEST_FAULTS)
+        self._request_faults = plan.request_faults
         self._blob_faults = blob_faults()
         # By the faults of requests, then those of blobs; None while all of them are on.
         self._struck: list[int] | None = None

@@ -5,11 +5,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -26,9 +24,9 @@ from local.processes import REPOSITORY
 from local.watch.checks import exit_status
 from local.watch.facts import BlobFact, Facts, OperationFact, path_of
 from shared.model import OperationState, RetryState
+from tests.support.processes import GONE_SECONDS, alive, all_gone, descendants, read_until
 
 DEMO_SECONDS = 115.0
-GONE_SECONDS = 20.0
 FIRST_CSV = "airports/airports-001.csv"
 BROKEN_CSV = "airports/airports-011.csv"
 
@@ -48,44 +46,6 @@ def demo() -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
-
-
-def descendants(pid: int) -> set[int]:
-    """All processes that a process has started, directly or not, whatever their session."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(stat.parent.name)] = int(fields[1])
-    found, new = set[int](), {pid}
-    while new:
-        new = {child for child, parent in parents.items() if parent in new}
-        found |= new
-    return found
-
-
-def alive(pids: Iterable[int]) -> set[int]:
-    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
-
-
-def all_gone(pids: Iterable[int]) -> bool:
-    deadline = time.monotonic() + GONE_SECONDS
-    while alive(pids) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return not alive(pids)
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """What it prints up to the first line that contains a text."""
-    assert process.stdout
-    read = ""
-    for each in process.stdout:
-        read += each
-        if text in each:
-            return read
-    raise AssertionError(f"it ended without {text!r}:\n{read}")
 
 
 @pytest.mark.timeout(DEMO_SECONDS)

@@ -1,11 +1,7 @@
 """The app in the local host while ADX, the network or the host itself fails."""
 
-from functools import partial
-
-import pytest
 
 from local.adx_simulator import AdxSimulator, BlobFault, RequestFault
-from local.functions_host import FunctionsHost
 from tests.support.world import World, eventually
 
 
@@ -108,31 +104,3 @@ def test_more_than_one_instance_takes_on_goes_over_the_poll_queue(world: World, 
     eventually(lambda: all_settled(world, 12))
     assert "INFO poll_batch operation.settled" in host.output()
     assert (adx.books().rows, adx.books().duplicates) == (18, ())
-
-
-@pytest.mark.timeout(500)
-def test_hosts_that_are_killed_lose_nothing_and_do_nothing_twice(world: World, adx: AdxSimulator) -> None:
-    adx.set_faults([BlobFault(kind="transient", url_contains="flaky", submissions=2)])
-    for number in range(12):
-        kind = "flaky" if number % 2 else "good"
-        world.submit_and_post([world.upload(f"{kind}{number}.csv", rows_of(number))])
-
-    def start() -> FunctionsHost:
-        return world.start_host(RETRY_DEDUPLICATE="true", RETRY_MAX_ATTEMPTS="4", invisible_seconds=2)
-
-    for turn in range(4):
-        # The second of each pair works on while the first is killed.
-        with start() as first, start():
-            eventually(partial(_has_operations, world, turn * 3 + 1))
-            first.kill()
-    start()
-    # Seconds as a rule; minutes where a kill has left a claim behind, which has to run out.
-    eventually(lambda: all_settled(world, 24), seconds=400)
-    eventually(lambda: adx.books().unfinished == 0)
-    books = adx.books()
-    assert (books.rows, books.duplicates) == (36, ())
-    assert sum(row["State"] == "Succeeded" for row in world.operations()) >= 12
-
-
-def _has_operations(world: World, number: int) -> bool:
-    return len(world.operations()) >= number

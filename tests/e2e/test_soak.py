@@ -1,0 +1,66 @@
+"""The soak: a short one whose books have to balance, and one that is stopped early."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.processes import REPOSITORY
+from local.soak.faults import REQUEST_FAULTS
+from local.soak.plan import Plan
+from local.soak.run import soak
+from local.soak.summary import markdown
+from tests.support.processes import GONE_SECONDS, all_gone, descendants, read_until
+
+
+# A minute and a half as a rule; minutes more where a kill has left a claim behind, which has to run out.
+@pytest.mark.timeout(600)
+def test_hosts_that_are_killed_while_everything_fails_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
+    # A host that is killed while a submission hangs leaves a claim behind, nearly always.
+    faults = tuple(each for each in REQUEST_FAULTS if (each.request, each.effect) != ("submit", "hang"))
+    plan = Plan(seconds=40, seed=1, rate=0.8, request_faults=faults, life=(5, 9), longest_pause=1, drain_seconds=450)
+    lines: list[str] = []
+    outcome = soak(plan, tmp_path, lines.append)
+    told = markdown(plan, outcome)
+
+    assert all(check.passed for check in outcome.checks), told
+    assert outcome.drain_seconds is not None
+    evidence = outcome.evidence
+    assert evidence.kills >= 3
+    assert len(evidence.submitted) >= 25
+    assert any(row.attempt > 1 for row in evidence.facts.operations)
+    assert sum(times for _, times in outcome.struck) > 20
+    assert {log.stem for log in tmp_path.iterdir()} == {host.name for host in evidence.hosts}
+    assert told.startswith(f"# Soak: all {len(outcome.checks)} checks hold")
+    assert sum(" settled | outstanding: " in line for line in lines) >= 3
+
+
+def test_ctrl_c_ends_it_in_order_and_prints_the_books_so_far() -> None:
+    command = [sys.executable, "-u", "-m", "local.soak", "--minutes", "5"]
+    with subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            output = read_until(process, "[  0:10]")
+            started = descendants(process.pid)
+            process.send_signal(signal.SIGINT)
+            output += process.communicate(timeout=2 * GONE_SECONDS)[0]
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    # Azurite and the simulator at least: both hosts may be down at a moment.
+    assert len(started) >= 2
+    assert all_gone(started)
+    assert "Traceback" not in output
+    assert "# Soak stopped early; " in output
+    assert "| blobs submitted by upstream | " in output
+    folder = Path(output.rpartition("summary: ")[2].strip()).parent
+    assert (folder / "summary.md").read_text() in output
+    assert list(folder.glob("host-*.log"))
