@@ -1,6 +1,5 @@
 """The app in the local host while ADX, the network or the host itself fails."""
 
-
 from local.adx_simulator import AdxSimulator, BlobFault, RequestFault
 from tests.support.world import World, eventually
 
