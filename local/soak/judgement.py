@@ -19,8 +19,8 @@ UNWANTED = {
     "sig=": "a signature of a URL",
     KEY: "the account's key",
 }
-# Azurite closes a connection that was quiet for 6 s, as Node's web server does. A POST sent at that very moment is lost,
-# and azure-core repeats none. The function fails and its message comes again, or the operation is put off.
+# Azurite closes a connection that was quiet for 6 s, as Node's web server does. A POST sent at that very moment is
+# lost, and azure-core repeats none. The function fails and its message comes again, or the operation is put off.
 CLOSED_CONNECTION = "('Connection aborted.', "
 EXCUSED = (f"failed: StorageFailed: ServiceResponseError: {CLOSED_CONNECTION}", f"error={CLOSED_CONNECTION}")
 SETTLED = re.compile(r"operation\.settled: .*?\(operation_id=(\S+)")
@@ -182,9 +182,9 @@ def _nothing_else_is_tried_again(evidence: Evidence) -> Check:
 
 
 def _was_enqueued(row: BlobFact) -> bool:
-    allowed = {RetryState.NONE, RetryState.NOT_RESUBMITTABLE}
-    # Recovered: it was Transient, and ADX mended it before it was submitted.
-    return row.retry_state not in (allowed | {RetryState.RECOVERED} if _has_loaded(row) else allowed)
+    # Recovered: it was Transient, and ADX mended it before it was submitted. No blob of a soak turns into what is not
+    # Transient, so NotResubmittable says that it was enqueued as it is.
+    return row.retry_state not in ({RetryState.NONE, RetryState.RECOVERED} if _has_loaded(row) else {RetryState.NONE})
 
 
 def _later_submissions(evidence: Evidence) -> defaultdict[tuple[str, str], int]:

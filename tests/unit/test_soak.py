@@ -252,6 +252,11 @@ def test_books_that_balance_pass_every_check() -> None:
             id="Exhausted re-enqueued",
         ),
         pytest.param(
+            with_blob("given-up", "exhausted", retry_state="NotResubmittable"),
+            f"{path('exhausted')} of given-up is NotResubmittable",
+            id="Exhausted re-enqueued, and refused then",
+        ),
+        pytest.param(
             with_book("exhausted", operations=("given-up", "somewhere"), submissions=2),
             f"{path('exhausted')} was submitted after given-up",
             id="Exhausted submitted again",
