@@ -74,6 +74,19 @@ def is_finished(report: StatusReport, named_blobs: int) -> bool:
     )
 
 
+def is_overtaken(report: StatusReport, rows: Iterable[BlobRow]) -> bool:
+    """Whether a report that is the last word has become an old one: another poll has seen one of its blobs in progress.
+
+    Args:
+        report: Such a report.
+        rows: The operation's blobs as they are in the table now, the report's news among them.
+    """
+    stored = {row.key: row for row in rows}
+    shown = (stored.get(key) for key, _ in keyed(stored, report.blobs or ()))
+    # One that was enqueued counts as what it was enqueued as, until it turns out Recovered.
+    return any(row and not row.report.is_final and row.retry_state is RetryState.NONE for row in shown)
+
+
 def accounted_failures(report: StatusReport, before: int) -> int:
     """Of the failures that a detailed report counts, how many it also shows; ``before`` if it doesn't show them all.
 

@@ -27,7 +27,7 @@ from shared.errors import (
 )
 from shared.messages import PollBatch, write_poll_batch
 from shared.model import Operation, OperationState, StatusReport
-from shared.outcome import accounted_failures, is_finished
+from shared.outcome import accounted_failures, is_finished, is_overtaken
 from shared.progress import (
     NoAnswer,
     Pace,
@@ -247,7 +247,7 @@ class Poller:
         rows = self._settler.record(before, report)
         recorded = accounted_failures(report, recorded)
         last = after_report(before, report, recorded, now, self._pace)
-        if is_finished(report, before.named_blobs):
+        if is_finished(report, before.named_blobs) and not is_overtaken(report, rows):
             self._settler.finish(before, last, rows)
         elif is_overdue(before, now, polling):
             self._settler.finish(before, last, rows, OperationState.TIMED_OUT)

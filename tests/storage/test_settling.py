@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -14,7 +15,7 @@ from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_bat
 from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
 from shared.store.outstanding import LayoutMismatch
 from tests.support.facts import POLLING
-from tests.support.parts import CLUSTER, RETRYING, START, Parts, blob
+from tests.support.parts import CLUSTER, RETRYING, START, EagerQueue, Parts, blob
 
 A, B, C = (f"https://account.blob.core.windows.net/c/{name}.csv" for name in "abc")
 
@@ -467,6 +468,30 @@ def test_a_blob_that_recovers_while_its_operation_is_settled_is_counted(
     parts.tick()
     row = parts.row(operation)
     assert (row.state, row.counts) == (OperationState.SUCCEEDED, Counts(succeeded=1))
+
+
+def test_an_operation_whose_blob_another_poll_has_seen_in_progress_again_is_not_ended_by_what_was_known_before(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = parts.register("op", A, B)
+    lost = replace(blob(A, "Failed", "Transient"), last_updated=START)
+    parts.adx.says("op", lost, replace(blob(B, "Failed", "Transient"), last_updated=START))
+    send = EagerQueue.send
+
+    def send_after_another_poll(queue: EagerQueue, *args: Any) -> None:  # noqa: ANN401, whatever is sent
+        monkeypatch.setattr(EagerQueue, "send", send)
+        parts.adx.says("op", lost, replace(blob(B, "InProgress"), last_updated=START + timedelta(seconds=1)))
+        parts.poller.tick()
+        send(queue, *args)
+
+    monkeypatch.setattr(EagerQueue, "send", send_after_another_poll)
+    parts.tick()
+    assert parts.row(operation).state is OperationState.IN_PROGRESS
+    parts.adx.says("op", lost, replace(blob(B, "Succeeded"), last_updated=START + timedelta(seconds=2)))
+    parts.tick()
+    row = parts.row(operation)
+    assert (row.state, row.counts) == (OperationState.PARTIALLY_SUCCEEDED, Counts(succeeded=1, failed=1))
+    assert not parts.is_outstanding(operation)
 
 
 def test_a_missing_role_on_one_table_does_not_stop_another(parts: Parts) -> None:
