@@ -13,6 +13,7 @@ from pathlib import Path
 from local.adx_simulator import AdxSimulator, BlobFault, RequestFault
 from local.azurite import Azurite
 from local.functions_host import FunctionsHost
+from local.interrupts import put_off
 from local.soak.evidence import Evidence, HostEnd, has_drained
 from local.soak.fates import blob_faults
 from local.soak.hosts import Hosts
@@ -135,14 +136,17 @@ class _Soak:
 
     def _relax(self) -> None:
         """Switches the faults of requests off and lets hosts live. A blob keeps its fate: it is the blob's own."""
-        self._struck = self._adx.struck()
-        self._adx.set_faults(self._blob_faults)
-        self._hosts.calm_down()
+        with put_off():
+            self._struck = self._adx.struck()
+            self._adx.set_faults(self._blob_faults)
+            self._hosts.calm_down()
 
     def _drain(self) -> float | None:
         """Waits until nothing changes any more, and returns how long that took; None if it takes too long."""
         began = time.monotonic()
-        self._say("Faults are off, and hosts stay up. Waiting until nothing changes any more")
+        self._say(
+            "Faults are off and hosts stay up; waiting until nothing changes. A dead host's claims last 5 minutes"
+        )
         before: Facts | None = None
         while time.monotonic() - began < self._plan.drain_seconds:
             self._hosts.check()
@@ -167,19 +171,24 @@ class _Soak:
             deduplicate=self._plan.deduplicate,
             max_attempts=int(self._plan.settings["RETRY_MAX_ATTEMPTS"]),
         )
-        struck = self._struck or self._adx.struck()
-        requests, later = len(self._request_faults), self._adx.struck()
-        blobs = [first + more for first, more in zip(struck[requests:], later, strict=True)]
-        kinds: list[BlobFault | RequestFault] = [*self._request_faults, *self._blob_faults]
         return Outcome(
             evidence=evidence,
             checks=tuple(judge(evidence)),
-            struck=tuple(zip(kinds, [*struck[:requests], *blobs], strict=True)),
+            struck=self._all_struck(),
             starts=self._hosts.starts,
             strained_seconds=strained,
             drain_seconds=drained,
             interrupted=interrupted,
         )
+
+    def _all_struck(self) -> tuple[tuple[BlobFault | RequestFault, int], ...]:
+        """The faults with how often each struck; those of blobs were on before and after."""
+        kinds: list[BlobFault | RequestFault] = [*self._request_faults, *self._blob_faults]
+        struck = self._adx.struck()
+        if self._struck is not None:
+            later = [0] * len(self._request_faults) + struck
+            struck = [first + more for first, more in zip(self._struck, later, strict=True)]
+        return tuple(zip(kinds, struck, strict=True))
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began
@@ -194,18 +203,20 @@ class _Soak:
         if time.monotonic() < self._next_line:
             return
         self._next_line = time.monotonic() + LINE_SECONDS
-        struck = (self._struck or self._adx.struck())[: len(self._request_faults)]
-        self._say(line(self._seconds(), facts, self._hosts.ends(), sum(struck)))
+        struck = Counter[str]()
+        for fault, times in zip(self._request_faults, self._struck or self._adx.struck(), strict=False):
+            struck[fault.effect] += times
+        self._say(line(self._seconds(), facts, self._hosts.ends(), struck))
 
 
-def line(seconds: float, facts: Facts, ends: Counter[HostEnd], struck: int) -> str:
+def line(seconds: float, facts: Facts, ends: Counter[HostEnd], struck: Counter[str]) -> str:
     """Returns how far a soak is, as a line.
 
     Args:
         seconds: Since its start.
         facts: What is known.
         ends: How many hosts have ended, and how.
-        struck: How often a fault of requests has struck.
+        struck: How often each kind of fault of requests has struck.
     """
     now = datetime.now(UTC)
     minutes, rest = divmod(int(seconds), 60)
@@ -216,10 +227,10 @@ def line(seconds: float, facts: Facts, ends: Counter[HostEnd], struck: int) -> s
         f"outstanding: {facts.watched}{oldest}",
         f"retries waiting: {facts.retries_waiting}",
         f"hosts: {ends[HostEnd.KILLED]} killed, {ends[HostEnd.STOPPED]} stopped",
-        f"faults struck: {struck}",
+        f"faults struck: {struck.total()} ({', '.join(f'{times} {kind}' for kind, times in struck.most_common())})",
     ]
     claims = [row.claimed_until for row in facts.blobs if row.claimed_until and row.claimed_until > now]
     if claims:
         left = (max(claims) - now).total_seconds()
-        parts.append(f"claimed blobs: {len(claims)}, the last for {left:.0f} s unless submitted before")
+        parts.append(f"claimed blobs: {len(claims)}, for {left:.0f} s more if a dead host left them")
     return " | ".join(parts)

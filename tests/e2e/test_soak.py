@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from local.adx_simulator import RequestFault
 from local.processes import REPOSITORY
-from local.soak.faults import REQUEST_FAULTS
+from local.soak.faults import APP, REQUEST_FAULTS
 from local.soak.plan import Plan
 from local.soak.run import soak
 from local.soak.summary import markdown
@@ -19,8 +20,11 @@ from tests.support.processes import GONE_SECONDS, all_gone, descendants, read_un
 @pytest.mark.timeout(600)
 def test_hosts_that_are_killed_while_everything_fails_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
     # A host that is killed while a submission hangs leaves a claim behind, nearly always.
-    faults = tuple(each for each in REQUEST_FAULTS if (each.request, each.effect) != ("submit", "hang"))
-    plan = Plan(seconds=40, seed=1, rate=0.8, request_faults=faults, life=(5, 9), longest_pause=1, drain_seconds=450)
+    brief = [each for each in REQUEST_FAULTS if (each.request, each.effect) != ("submit", "hang")]
+    lost = RequestFault(effect="close", request="submit", accepted=True, app=APP, times=3)
+    plan = Plan(
+        seconds=40, seed=1, rate=0.8, request_faults=(lost, *brief), life=(5, 9), longest_pause=1, drain_seconds=450
+    )
     lines: list[str] = []
     outcome = soak(plan, tmp_path, lines.append)
     told = markdown(plan, outcome)
