@@ -227,7 +227,9 @@ def line(seconds: float, facts: Facts, ends: Counter[HostEnd], struck: Counter[s
         f"outstanding: {facts.watched}{oldest}",
         f"retries waiting: {facts.retries_waiting}",
         f"hosts: {ends[HostEnd.KILLED]} killed, {ends[HostEnd.STOPPED]} stopped",
-        f"faults struck: {struck.total()} ({', '.join(f'{times} {kind}' for kind, times in struck.most_common())})",
+        ", ".join(
+            [f"faults struck: {struck.total()}", *(f"{times} {kind}" for kind, times in (+struck).most_common())]
+        ),
     ]
     claims = [row.claimed_until for row in facts.blobs if row.claimed_until and row.claimed_until > now]
     if claims:
