@@ -177,6 +177,7 @@ class ModelAdx:
         accepted: Called with each resubmission that was accepted, whether or not the answer arrives.
         outage: Every call is answered with this.
         refuses: Submissions are answered with this.
+        rejections: How often one was rejected.
     """
 
     now: Callable[[], datetime]
@@ -188,6 +189,7 @@ class ModelAdx:
     operations: dict[str, AdxOperation] = field(default_factory=dict)
     ingested: Counter[str] = field(default_factory=Counter)
     tags: set[str] = field(default_factory=set)
+    rejections: int = 0
 
     def advance(self) -> None:
         """Mend what it is time to mend."""
@@ -259,6 +261,7 @@ class ModelAdx:
             raise Unavailable("no connection", maybe_accepted=is_submission)
         error = self.outage or (self.refuses if is_submission else None)
         if error is not None:
+            self.rejections += is_submission and isinstance(error, RequestRejected)
             raise type(error)(str(error), retry_after=error.retry_after)
         answer = effect()
         if harm is Harm.CRASHES_AFTER:

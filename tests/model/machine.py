@@ -18,12 +18,13 @@ from tests.support.interference import Harm
 
 _MOST_OPERATIONS = 6
 _MOST_ROUNDS = 400
-_ENDINGS = 20
+_ENDINGS = 8
 
 CONTAINER = "https://acc.blob.core.windows.net/c"
 
 positions = st.integers(0, 30)
-fates = st.sampled_from([*[Fate.TRANSIENT] * 6, Fate.MENDS, Fate.MENDS, Fate.SUCCEEDED, Fate.SUCCEEDED, *Fate])
+fates = st.sampled_from([*[Fate.TRANSIENT] * 6, *[Fate.MENDS] * 3, *[Fate.SUCCEEDED] * 5, *Fate])
+harms = st.sampled_from([Harm.CRASHES_BEFORE, Harm.CRASHES_AFTER, *Harm])
 points = st.one_of(
     st.tuples(st.just(""), st.integers(0, 25)),
     st.tuples(
@@ -46,13 +47,17 @@ points = st.one_of(
 )
 troubles: st.SearchStrategy[Troubles] = st.one_of(
     st.just({}),
-    st.dictionaries(points, st.sampled_from([*Harm]), min_size=1, max_size=2),
+    st.dictionaries(points, harms, min_size=1, max_size=2),
     # The window: ADX has accepted, and the app does not get to know, or to write it down.
     st.sampled_from([Harm.LOSES_ITS_ANSWER, Harm.CRASHES_AFTER]).map(lambda harm: {("adx.submit", 0): harm}),
 )
 latencies = st.sampled_from([timedelta(), timedelta(), timedelta(), timedelta(seconds=7)])
 queues = st.sampled_from([OPERATIONS, RETRIES, RETRIES, POLLS])
-invocations = st.sampled_from(["tick", OPERATIONS, RETRIES, RETRIES, POLLS, "ADX"])
+together = st.one_of(
+    st.sampled_from([["tick", "ADX", "tick"], [RETRIES, RETRIES], [RETRIES, "ADX", "tick"], [OPERATIONS, OPERATIONS]]),
+    st.lists(st.sampled_from(["tick", OPERATIONS, RETRIES, POLLS, "ADX"]), min_size=2, max_size=3),
+)
+stretches = st.lists(st.integers(0, 16), min_size=1, max_size=6)
 waits = st.sampled_from(
     [timedelta(seconds=1), timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=6), timedelta(minutes=20)]
 )
@@ -176,8 +181,8 @@ class OutsideWorld(RuleBasedStateMachine):
         self.world.run([(invocation, lambda: self.world.deliver(name, invocation, instance, is_kept=is_kept))])
 
     @rule(
-        kinds=st.lists(invocations, min_size=2, max_size=3),
-        stretches=st.lists(st.integers(0, 9), max_size=8),
+        kinds=together,
+        stretches=stretches,
         trouble=troubles,
         fate=fates,
         pick=positions,
@@ -186,7 +191,9 @@ class OutsideWorld(RuleBasedStateMachine):
         self, kinds: list[str], stretches: list[int], trouble: Troubles, fate: Fate, pick: int
     ) -> None:
         self.world.pick = pick
-        if kinds[0] in (RETRIES, POLLS):
+        if kinds[0] == "tick":
+            self.world.later(timedelta(minutes=2))
+        elif kinds[0] != "ADX":
             self.world.wait_for(kinds[0])
         bodies = [self._body(kind, place, trouble if place == 0 else {}, fate) for place, kind in enumerate(kinds)]
         self.world.run(bodies, stretches)
@@ -196,11 +203,11 @@ class OutsideWorld(RuleBasedStateMachine):
         if kind == "tick":
             return invocation, lambda: world.tick(invocation, place % 2)
         if kind == "ADX":
-            return invocation, lambda: self._move(world.pick, fate)
+            return invocation, lambda: self._move_all(fate)
         return invocation, lambda: world.deliver(kind, invocation, place % 2)
 
     @precondition(lambda self: any(self.world.messages(name) for name in (RETRIES, POLLS)))
-    @rule(pick=positions, stretches=st.lists(st.integers(0, 9), min_size=1, max_size=8), trouble=troubles)
+    @rule(pick=positions, stretches=stretches, trouble=troubles)
     def one_message_is_handled_twice_at_once(self, pick: int, stretches: list[int], trouble: Troubles) -> None:
         world = self.world
         world.pick = pick
@@ -221,7 +228,11 @@ class OutsideWorld(RuleBasedStateMachine):
         for _ in range(rounds):
             self._round(timedelta(seconds=40))
 
-    @rule(ends=st.lists(fates, min_size=1, max_size=4), harmed=st.sampled_from(["tick", RETRIES]), trouble=troubles)
+    @rule(
+        ends=st.lists(fates, min_size=1, max_size=4),
+        harmed=st.sampled_from(["tick", "tick", RETRIES, OPERATIONS]),
+        trouble=troubles,
+    )
     def blobs_end_and_the_work_goes_on(self, ends: list[Fate], harmed: str, trouble: Troubles) -> None:
         for place, _ in enumerate(ends):
             self._round(timedelta(seconds=65), ends[place:], {harmed: trouble})
@@ -236,6 +247,12 @@ class OutsideWorld(RuleBasedStateMachine):
         blobs = [blob for each in self.world.adx.operations.values() for blob in each.blobs if not blob.is_final]
         if blobs:
             self.world.adx.move(blobs[place % len(blobs)], fate)
+
+    def _move_all(self, fate: Fate) -> None:
+        self.world.interference.turn()
+        for operation in list(self.world.adx.operations.values()):
+            for blob in operation.blobs:
+                self.world.adx.move(blob, fate)
 
     @precondition(lambda self: self.world.adx.operations)
     @rule(place=positions, lack=st.sampled_from(Lack))
@@ -310,6 +327,7 @@ class OutsideWorld(RuleBasedStateMachine):
             self.every_promise_is_kept()
         self.every_promise_is_kept()
         promises.nothing_is_left(world)
+        promises.what_succeeded_is_not_given_up(world)
         promises.ended_operations_say_what_adx_says(world)
         promises.why_given_up(world)
 
@@ -324,7 +342,7 @@ class OutsideWorld(RuleBasedStateMachine):
         Args:
             time: How much time passes.
             ends: What becomes of the blobs.
-            trouble: What happens to the first invocation of a kind.
+            trouble: What happens to one invocation of a kind.
         """
         world = self.world
         world.later(time)
@@ -333,9 +351,11 @@ class OutsideWorld(RuleBasedStateMachine):
             world.adx.move(blob, fate)
         world.pick = 0
         for name in ("tick", OPERATIONS, POLLS, RETRIES, OPERATIONS):
-            for place in range(1 if name == "tick" else len(world.messages(name))):
-                invocation = Invocation(name, (trouble or {}).get(name, {}) if place == 0 else {})
+            left = (trouble or {}).get(name, {})
+            for _ in range(1 if name == "tick" else len(world.messages(name))):
+                invocation = Invocation(name, left)
                 world.run([(invocation, self._delivery(name, invocation))])
+                left = {} if invocation.was_harmed else left
 
     def _delivery(self, name: str, invocation: Invocation) -> Callable[[], None]:
         if name == "tick":

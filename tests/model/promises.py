@@ -169,6 +169,18 @@ def nothing_is_left(world: World) -> None:
         assert row.get("ClaimedBy") is None or row["RetryState"] != "Resubmitted"
 
 
+def what_succeeded_is_not_given_up(world: World) -> None:
+    """A blob that is Succeeded by now is written down so (``RetryState=Recovered``, the counts corrected)."""
+    succeeded = Counter[str]()
+    for row in blob_rows(world):
+        if row["Status"] == "Succeeded" or str(row.get("ErrorCode")).startswith("Skipped"):
+            assert row["RetryState"] in ("", "Recovered", "Resubmitted"), f"{name_of(world, row)} has succeeded"
+            succeeded[row["PartitionKey"]] += 1
+    for operation_id, row in operation_rows(world).items():
+        if row["State"] not in ("NotFound", "TimedOut"):
+            assert row["Succeeded"] == succeeded[world.operation(operation_id).key], f"{operation_id} counts otherwise"
+
+
 def ended_operations_say_what_adx_says(world: World) -> None:
     """Every blob that ADX reported is in ``IngestionBlobs``, with what became of it."""
     found = {name: row for row in blob_rows(world) if (name := name_of(world, row)) is not None}
@@ -204,7 +216,7 @@ def why_given_up(world: World) -> None:
             assert world.now - world.began >= timedelta(hours=3)
         else:
             assert "HTTP 400" in reason, reason
-            assert world.ledger.rejections
+            assert world.adx.rejections
 
 
 def operation_rows(world: World) -> dict[str, dict[str, Any]]:

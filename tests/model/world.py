@@ -18,7 +18,6 @@ from azure.storage.queue import QueueMessage
 
 from shared.ambient import Ambient
 from shared.app import Tracker
-from shared.errors import RequestRejected
 from shared.model import Operation
 from shared.settings import load
 from tests.model.adx import Accepted, AdxOperation, ModelAdx, Told
@@ -135,7 +134,6 @@ class Ledger:
         unwritten: Those of them that a crash or a lost answer kept the app from writing down.
         junk: What was posted and can't be understood, and was handled.
         failures: Polls that failed although nothing had gone wrong.
-        rejections: How often ADX rejected a submission.
     """
 
     registered: set[str] = field(default_factory=set)
@@ -146,7 +144,6 @@ class Ledger:
     unwritten: list[Accepted] = field(default_factory=list)
     junk: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-    rejections: int = 0
 
 
 class World:
@@ -372,8 +369,6 @@ class World:
             harm = Harm.FAILS
         if harm is None and name.startswith("adx.") and (self.adx.outage or self.adx.refuses):
             invocation.was_harmed = True
-            is_rejection = isinstance(self.adx.outage or self.adx.refuses, RequestRejected)
-            self.ledger.rejections += name == "adx.submit" and is_rejection
         if harm is not None:
             invocation.was_harmed = True
         return harm
