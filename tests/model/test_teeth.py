@@ -1,0 +1,78 @@
+"""The machine finds an app that breaks a promise: each of these does, in one place."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from shared import outcome, settle
+from shared.model import BlobReport
+from shared.register import Registrar
+from shared.resubmit import Resubmitter
+from shared.store.results import Results
+from tests.model.machine import OutsideWorld
+
+SEARCH = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def forget_to_put_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Resubmitter, "_put_back", lambda *_: None)
+
+
+def forget_to_register_resubmissions(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Resubmitter, "_register", lambda *_: None)
+
+
+def forget_the_operations_row(patch: pytest.MonkeyPatch) -> None:
+    register = Registrar.register
+
+    def without_row(registrar: Registrar, message: Any) -> bool:  # noqa: ANN401, passed on
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Results, "add_operation", lambda *_: None)
+            return register(registrar, message)
+
+    patch.setattr(Registrar, "register", without_row)
+
+
+def retry_without_limit(patch: pytest.MonkeyPatch) -> None:
+    merge = outcome.merge
+    patch.setattr(settle, "merge", lambda *rows, attempt, most: merge(*rows, attempt=attempt, most=most + 1))
+
+
+def retry_exhausted_blobs(patch: pytest.MonkeyPatch) -> None:
+    kinds = ("Transient", "Exhausted")
+    patch.setattr(BlobReport, "is_transient", property(lambda report: report.has_failed and report.failure in kinds))
+
+
+def retry_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(settle, "retry_delay", lambda *_, **__: timedelta())
+
+
+@pytest.mark.parametrize(
+    ("break_it", "finding"),
+    [
+        (forget_to_put_back, "no message carries it"),
+        (forget_to_register_resubmissions, "nobody watched"),
+        (forget_the_operations_row, "a message that was handled has its operation's row"),
+        (retry_without_limit, "beyond the limit"),
+        (retry_exhausted_blobs, "was never Transient"),
+        (retry_at_once, "a delay of"),
+    ],
+)
+def test_a_broken_promise_is_found(
+    break_it: Callable[[pytest.MonkeyPatch], None], finding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_it(monkeypatch)
+    with pytest.raises(AssertionError, match=finding):
+        run_state_machine_as_test(OutsideWorld, settings=SEARCH)
