@@ -10,13 +10,13 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shared.errors import RequestRejected, Throttled
+from shared.errors import KustoError, RequestRejected, Throttled
 from tests.model import promises
 from tests.model.adx import AdxBlob, AdxOperation, Dialect, Fate, Lack, Manner, outages
 from tests.model.world import OPERATIONS, POLLS, RETRIES, TRACKING, Invocation, Troubles, World
 from tests.support.interference import Harm
 
-_MOST_OPERATIONS = 6
+_MOST_OPERATIONS = 12
 _MOST_ROUNDS = 400
 _ENDINGS = 8
 
@@ -25,32 +25,26 @@ CONTAINER = "https://acc.blob.core.windows.net/c"
 positions = st.integers(0, 30)
 fates = st.sampled_from([*[Fate.TRANSIENT] * 6, *[Fate.MENDS] * 3, *[Fate.SUCCEEDED] * 5, *Fate])
 harms = st.sampled_from([Harm.CRASHES_BEFORE, Harm.CRASHES_AFTER, *Harm])
-points = st.one_of(
-    st.tuples(st.just(""), st.integers(0, 25)),
-    st.tuples(
-        st.sampled_from(
-            [
-                "adx.submit",
-                "adx.status",
-                "IngestionBlobs.submit_transaction",
-                "IngestionBlobs.create_entity",
-                "IngestionOperations.submit_transaction",
-                "IngestionOperations.create_entity",
-                "OutstandingOperations.submit_transaction",
-                "OutstandingOperations.upsert_entity",
-                f"{RETRIES}.send_message",
-                f"{POLLS}.send_message",
-            ]
-        ),
-        st.sampled_from([0, 0, 0, 1, 2]),
-    ),
-)
-troubles: st.SearchStrategy[Troubles] = st.one_of(
-    st.just({}),
-    st.dictionaries(points, harms, min_size=1, max_size=2),
+_CALLS = [
+    "adx.submit",
+    "adx.status",
+    "IngestionBlobs.submit_transaction",
+    "IngestionBlobs.create_entity",
+    "IngestionOperations.submit_transaction",
+    "IngestionOperations.create_entity",
+    "OutstandingOperations.submit_transaction",
+    "OutstandingOperations.upsert_entity",
+    f"{RETRIES}.send_message",
+    f"{POLLS}.send_message",
+]
+named = st.tuples(st.sampled_from(_CALLS), st.sampled_from([0, 0, 0, 1]))
+points = st.one_of(named, named, st.tuples(st.just(""), st.integers(0, 40)))
+harm: st.SearchStrategy[Troubles] = st.one_of(
+    st.dictionaries(points, harms, min_size=1, max_size=3),
     # The window: ADX has accepted, and the app does not get to know, or to write it down.
     st.sampled_from([Harm.LOSES_ITS_ANSWER, Harm.CRASHES_AFTER]).map(lambda harm: {("adx.submit", 0): harm}),
 )
+troubles: st.SearchStrategy[Troubles] = st.one_of(st.just({}), harm)
 latencies = st.sampled_from([timedelta(), timedelta(), timedelta(), timedelta(seconds=7)])
 queues = st.sampled_from([OPERATIONS, RETRIES, RETRIES, POLLS])
 together = st.one_of(
@@ -206,12 +200,13 @@ class OutsideWorld(RuleBasedStateMachine):
             return invocation, lambda: self._move_all(fate)
         return invocation, lambda: world.deliver(kind, invocation, place % 2)
 
-    @precondition(lambda self: any(self.world.messages(name) for name in (RETRIES, POLLS)))
     @rule(pick=positions, stretches=stretches, trouble=troubles)
     def one_message_is_handled_twice_at_once(self, pick: int, stretches: list[int], trouble: Troubles) -> None:
         world = self.world
         world.pick = pick
-        name = RETRIES if world.messages(RETRIES) else POLLS
+        name = POLLS if world.messages(POLLS) and not world.messages(RETRIES) else RETRIES
+        if name == RETRIES and not world.messages(RETRIES):
+            self._new_operation(Fate.TRANSIENT, is_polled=True)
         world.wait_for(name)
 
         def again(invocation: Invocation) -> None:
@@ -222,6 +217,22 @@ class OutsideWorld(RuleBasedStateMachine):
         first, second = Invocation(name, trouble), Invocation(name)
         world.run([(first, lambda: world.deliver(name, first, 0)), (second, lambda: again(second))], stretches)
 
+    def _new_operation(self, fate: Fate, *, is_polled: bool) -> None:
+        """A new operation is registered; if it is to be polled too, its blobs have met their fate by then."""
+        if self.posted < _MOST_OPERATIONS:
+            self._submit_and_post(2, ("url", "sourceId"), Manner(), self.world.now, has_properties=True)
+            self._round(timedelta(seconds=5))
+            if is_polled:
+                self._round(timedelta(seconds=20), [fate])
+
+    @rule(fate=fates, call=st.sampled_from(_CALLS), how=harms, harmed=st.sampled_from(["tick", RETRIES, OPERATIONS]))
+    def one_call_is_harmed_on_the_way(self, fate: Fate, call: str, how: Harm, harmed: str) -> None:
+        if harmed != OPERATIONS:
+            self._new_operation(fate if harmed == "tick" else Fate.TRANSIENT, is_polled=harmed != "tick")
+        elif self.posted < _MOST_OPERATIONS:
+            self._submit_and_post(1, ("url", "sourceId"), Manner(), self.world.now, has_properties=True)
+        self._round(timedelta(seconds=65), [fate], {harmed: {(call, 0): how}})
+
     @rule(rounds=st.integers(1, 6), random=st.sampled_from([0.0, 0.5, 0.999]))
     def all_goes_well_for_a_while(self, rounds: int, random: float) -> None:
         self.world.random = random
@@ -231,7 +242,7 @@ class OutsideWorld(RuleBasedStateMachine):
     @rule(
         ends=st.lists(fates, min_size=1, max_size=4),
         harmed=st.sampled_from(["tick", "tick", RETRIES, OPERATIONS]),
-        trouble=troubles,
+        trouble=harm,
     )
     def blobs_end_and_the_work_goes_on(self, ends: list[Fate], harmed: str, trouble: Troubles) -> None:
         for place, _ in enumerate(ends):
@@ -268,19 +279,26 @@ class OutsideWorld(RuleBasedStateMachine):
         operations = list(self.world.adx.operations.values())
         return operations[place % len(operations)]
 
-    @rule(which=st.sampled_from([*[None] * 10, *outages()]))
-    def adx_fails_from_now_on(self, which: str | None) -> None:
-        self.world.adx.outage = outages()[which] if which else None
+    @rule(which=st.sampled_from([*outages()]), rounds=st.integers(1, 2))
+    def adx_fails_for_a_while(self, which: str, rounds: int) -> None:
+        self.world.adx.outage = outages()[which]
+        for _ in range(rounds):
+            self._round(timedelta(seconds=65))
+        self.world.adx.outage = None
 
-    @rule(refuses=st.sampled_from([None, None, None, RequestRejected("HTTP 400"), Throttled("HTTP 429")]))
-    def adx_refuses_submissions_from_now_on(self, refuses: Any) -> None:  # noqa: ANN401, an error or none
+    @rule(refuses=st.sampled_from([RequestRejected("HTTP 400"), Throttled("HTTP 429")]))
+    def adx_refuses_submissions_for_a_while(self, refuses: KustoError) -> None:
         self.world.adx.refuses = refuses
+        self._round(timedelta(seconds=65))
+        self.world.adx.refuses = None
 
     # What storage and time do
 
-    @rule(fails=st.sampled_from([False, False, False, False, True]))
-    def storage_fails_from_now_on(self, fails: bool) -> None:  # noqa: FBT001, hypothesis passes it by name
-        self.world.storage_fails = fails
+    @rule(ends=st.lists(fates, max_size=2))
+    def storage_fails_for_a_while(self, ends: list[Fate]) -> None:
+        self.world.storage_fails = True
+        self._round(timedelta(seconds=65), ends)
+        self.world.storage_fails = False
 
     @rule(time=waits)
     def time_passes(self, time: timedelta) -> None:
@@ -317,8 +335,6 @@ class OutsideWorld(RuleBasedStateMachine):
 
     def _let_everything_end(self) -> None:
         world = self.world
-        world.adx.outage = world.adx.refuses = None
-        world.storage_fails = False
         for place in range(_MOST_ROUNDS):
             if not self._waiting():
                 break
