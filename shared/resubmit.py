@@ -114,8 +114,8 @@ class Resubmitter:
             self._put_back_or_end(message, waiting, error)
             return
         rows = self._rows.learn(message, waiting, report, self._rules.retrying.max_attempts)
-        if any(row.retry_state is RetryState.RECOVERED for key, row in rows.items() if key in waiting):
-            self._settler.correct(message.operation)
+        # Another delivery of this message may have written an outcome meanwhile, and died before it was done.
+        self._complete(message, waiting, rows)
         self._act(message, waiting, rows, report)
 
     def _complete(self, message: RetryMessage, items: Items, stored: Mapping[str, BlobRow]) -> None:
