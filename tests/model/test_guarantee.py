@@ -10,7 +10,7 @@ from tests.model.adx import Fate
 from tests.model.machine import OutsideWorld
 from tests.support.interference import Harm
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
 STEPS = 40
 
 
