@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared import keys
+from tests.crash.steps import TABLES
 from tests.support.world import Row, World
 
 
@@ -50,8 +51,8 @@ class Left:
 
 def look(world: World) -> Left:
     """What there is now."""
-    tables = {name: _rows(world, name) for name in ("OutstandingOperations", "IngestionOperations", "IngestionBlobs")}
-    outstanding, operations, blob_rows = (rows or [] for rows in tables.values())
+    tables = {name: _rows(world, name) for name in TABLES}
+    outstanding, operations, blob_rows, _ = (rows or [] for rows in tables.values())
     kinds = [row["RowKey"].split("|")[0] for row in outstanding]
     notes = {row["PartitionKey"]: row["Last"] for row in outstanding if row["RowKey"] == keys.DISPATCHED_ROW}
     due = [row for row in outstanding if row["RowKey"].startswith("due|")]

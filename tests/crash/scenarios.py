@@ -11,9 +11,10 @@ from local.adx_simulator import Answer, BlobFault, RequestFault
 from shared import keys
 from shared.model import Operation
 from tests.crash.host import Host
+from tests.crash.steps import TABLES
 from tests.support.world import DATABASE, World
 
-STARTED = (*["table created"] * 3, *["queue created"] * 3, "layout written")
+STARTED = (*["table created"] * 4, *["queue created"] * 3, "layout written")
 REGISTERED = ("pointer inserted", "outstanding rows inserted", "operation row inserted")
 ENDED = ("operation ended", "outstanding rows deleted")
 ENQUEUED = ("blobs written", "retry message sent", "blobs Enqueued")
@@ -80,7 +81,7 @@ def _data(world: World, *names: str) -> list[str]:
 
 
 def _without_storage(world: World) -> None:
-    for name in ("OutstandingOperations", "IngestionOperations", "IngestionBlobs"):
+    for name in TABLES:
         world.tables.delete_table(name)
     for name in world.names.values():
         world.queues.delete_queue(name)
@@ -296,7 +297,7 @@ SCENARIOS = (
             blobs=((1, "flaky", "Failed", "AttemptsExhausted"),),
             submissions={"flaky": (1, 0)},
         ),
-        dies_at=slice(15, None),
+        dies_at=slice(16, None),
         on_retry=lambda _, host: host.restart(RETRY_MAX_ATTEMPTS="1"),
     ),
     Scenario(

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from tests.support.tripwire import Answer, Request
 
-TABLES = ("OutstandingOperations", "IngestionOperations", "IngestionBlobs")
+TABLES = ("OutstandingOperations", "IngestionOperations", "IngestionBlobs", "IngestionRedrives")
 
 OUTSTANDING = {
     frozenset({"POST !layout"}): "layout written",

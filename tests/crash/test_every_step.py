@@ -105,7 +105,7 @@ def live(scenario: Scenario, host: Host) -> None:
 def end_of(world: World) -> End:
     """What all has come to, once nothing is left to do."""
     left = look(world)
-    assert (left.storage, left.layout) == (6 + bool(left.poison), 1)
+    assert (left.storage, left.layout) == (7 + bool(left.poison), 1)
     assert (left.messages, left.due, left.claims) == (0, (), 0)
     assert (left.incoming, left.retries, left.batches) == (0, 0, 0)
     operations = world.operations()
