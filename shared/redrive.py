@@ -107,7 +107,8 @@ class Redriver:
         if keys:
             whole = _retry_message(request, row, properties, redrive, [rows[key] for key in keys])
             rows = self._reenqueuer.enqueue(whole, keys, rows, timedelta)
-            self._count(operation)
+        # In any case: an earlier act may have been cut short right before it.
+        self._count(operation)
         self._redrives.end(redrive, len(keys))
         left = sum(given_up_as(each) is not None for each in rows.values())
         event(

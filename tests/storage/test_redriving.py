@@ -44,6 +44,14 @@ def states(parts: Parts, operation: Operation) -> list[RetryState]:
     return [row.retry_state for row in parts.blobs(operation)]
 
 
+def retried(parts: Parts, operation: Operation) -> int:
+    pointer = parts.results.pointer(operation)
+    assert pointer is not None
+    row = parts.tables["Operations"].get(pointer.partition, pointer.row)
+    assert row is not None
+    return int(row["RetriedBlobs"])
+
+
 def acts(parts: Parts) -> list[Any]:
     return list(parts.tables["Redrives"].query("PartitionKey ge @any", {"any": ""}))
 
@@ -213,6 +221,7 @@ def test_a_redrive_that_is_cut_short_is_completed_by_the_same_act_again(parts: P
         redrive(parts, operation)
     redrive(parts, operation)
     assert states(parts, operation) == [RetryState.NONE, RetryState.ENQUEUED, RetryState.ENQUEUED]
+    assert retried(parts, operation) == 2
     messages = parts.retries()
     assert messages
     for message in messages:
