@@ -39,6 +39,7 @@ class Host:
         self.pace = pace
         self.now = datetime.now(UTC)
         self.calls = 0
+        self.has_settled = False
         self._world = world
         self._on_retry = on_retry
         self._release: Callable[[], object] = lambda: None
@@ -57,6 +58,15 @@ class Host:
         self._process.start()
         pipe.close()
         self._await_answer()
+
+    def wake(self) -> None:
+        """Start a worker if there is none.
+
+        Raises:
+            Died: it did not live to be ready.
+        """
+        if not self._process.is_alive():
+            self.start()
 
     def restart(self, **settings: str) -> None:
         """Go on with a worker that has other settings."""
@@ -94,15 +104,14 @@ class Host:
         self._await_answer()
 
     def settle_all(self) -> None:
-        """Have everything done that there is to do, by a new worker if there is none.
+        """Have everything done that there is to do.
 
         Raises:
             Died: the worker is gone.
         """
-        if not self._process.is_alive():
-            self.start()
         for _ in range(MOST_ROUNDS):
             if not self._round():
+                self.has_settled = True
                 return
         raise AssertionError(f"after {MOST_ROUNDS} rounds there is still something to do")
 

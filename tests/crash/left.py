@@ -19,9 +19,10 @@ class Left:
         pointers: How many operations have their pointer.
         messages: How many operations have the row with their message, by which they are watched.
         due: Of each due row, how often its operation was polled, and whether a dispatch note has it as handed out.
-        operations: Attempt, ``State``, polls and counts of each operation's row.
+        operations: Attempt, ``State``, polls and counts of each operation's row, that of retried blobs last.
         blobs: Attempt, ``Status`` and ``RetryState`` of each blob's row.
         claims: How many blobs are claimed.
+        redrives: Of each redrive, whether it is done and how many blobs or messages it was.
         incoming: Messages on the three queues, the one in hand too.
         retries: The same.
         batches: The same.
@@ -34,9 +35,10 @@ class Left:
     pointers: int
     messages: int
     due: tuple[tuple[int, bool], ...]
-    operations: tuple[tuple[int, str, int, int, int], ...]
+    operations: tuple[tuple[int, str, int, int, int, int], ...]
     blobs: tuple[tuple[int, str, str], ...]
     claims: int
+    redrives: tuple[tuple[bool, int], ...]
     incoming: int
     retries: int
     batches: int
@@ -52,7 +54,7 @@ class Left:
 def look(world: World) -> Left:
     """What there is now."""
     tables = {name: _rows(world, name) for name in TABLES}
-    outstanding, operations, blob_rows, _ = (rows or [] for rows in tables.values())
+    outstanding, operations, blob_rows, redrives = (rows or [] for rows in tables.values())
     kinds = [row["RowKey"].split("|")[0] for row in outstanding]
     notes = {row["PartitionKey"]: row["Last"] for row in outstanding if row["RowKey"] == keys.DISPATCHED_ROW}
     due = [row for row in outstanding if row["RowKey"].startswith("due|")]
@@ -68,6 +70,7 @@ def look(world: World) -> Left:
         operations=tuple(sorted(map(_operation, operations))),
         blobs=tuple(sorted((row["Attempt"], row["Status"], row["RetryState"]) for row in blobs)),
         claims=sum("ClaimedBy" in row for row in blobs),
+        redrives=tuple(sorted((row["Done"], row.get("Count", 0)) for row in redrives)),
         incoming=lengths["OPERATIONS_QUEUE"] or 0,
         retries=lengths["RETRY_QUEUE"] or 0,
         batches=lengths["POLL_QUEUE"] or 0,
@@ -76,8 +79,8 @@ def look(world: World) -> Left:
     )
 
 
-def _operation(row: Row) -> tuple[int, str, int, int, int]:
-    return row["Attempt"], row["State"], row["Polls"], row["Succeeded"], row["Failed"]
+def _operation(row: Row) -> tuple[int, str, int, int, int, int]:
+    return row["Attempt"], row["State"], row["Polls"], row["Succeeded"], row["Failed"], row["RetriedBlobs"]
 
 
 def _rows(world: World, name: str) -> list[Row] | None:

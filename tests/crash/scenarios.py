@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -12,7 +12,7 @@ from shared import keys
 from shared.model import Operation
 from tests.crash.host import Host
 from tests.crash.steps import TABLES
-from tests.support.world import DATABASE, World
+from tests.support.world import DATABASE, World, eventually
 
 STARTED = (*["table created"] * 4, *["queue created"] * 3, "layout written")
 REGISTERED = ("pointer inserted", "outstanding rows inserted", "operation row inserted")
@@ -31,12 +31,14 @@ class End:
         blobs: Attempt, name, ``Status`` and ``RetryState`` of each.
         submissions: By name, how often ADX was given a blob, and how often it ingested its rows.
         poison: How many messages are kept because they can't be understood.
+        redriven: Whether there is a redrive that is done.
     """
 
     operations: tuple[tuple[int, str], ...] = ()
     blobs: tuple[tuple[int, str, str, str], ...] = ()
     submissions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     poison: int = 0
+    redriven: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +50,10 @@ class Scenario:
         prepare: Brings upstream's part about.
         steps: All that the app writes, in this order, when nothing happens to it.
         end: What it comes to, wherever the app dies,
-        repeats: but for a death after one of these, which is the documented repetition.
+        repeats: but for a death after the first one of these, which is the documented repetition.
         dies_at: Which of the steps the app dies at; another scenario has the others, where all is the same.
         on_retry: What happens before a retry message is handed out, once or several times.
-        afterwards: What happens when all is settled.
+        afterwards: What happens when all is settled, and again after a death in it.
         settings: Of the app.
         pace: The time between two invocations.
         from_start: Whether the steps of the start are among the steps.
@@ -64,7 +66,7 @@ class Scenario:
     repeats: Mapping[str, End] = field(default_factory=dict)
     dies_at: slice = slice(None)
     on_retry: Callable[[World, Host], object] = lambda _world, _host: None
-    afterwards: Callable[[Host], object] = lambda _: None
+    afterwards: Callable[[World, Host], object] = lambda _world, _host: None
     settings: Mapping[str, str] = field(default_factory=dict)
     pace: timedelta = timedelta(minutes=2)
     from_start: bool = False
@@ -168,7 +170,32 @@ def _two_of_a_shard(world: World) -> None:
         _post(world, operation_id, name)
 
 
-def _prune(host: Host) -> None:
+def _redrive_blobs(world: World, host: Host) -> None:
+    first = next(row["OperationId"] for row in world.operations() if row["Attempt"] == 1)
+    # The app keeps no SAS.
+    blobs = [{"url": world.url(name)} for name in ("broken", "flaky")]
+    host.call("redrive_blobs", first, {"blobs": blobs}, "ada")
+    host.settle_all()
+
+
+def _poison(world: World) -> None:
+    """A poison message that is junk, and one that can be handled by now."""
+    world.queues.create_queue(world.names["OPERATIONS_QUEUE"] + "-poison")
+    operation_id, _ = world.submit(_data(world, "good"))
+    for text in ("{", operation_id):
+        world.post(text, suffix="-poison")
+
+
+def _redrive_messages(world: World, host: Host) -> None:
+    poison = "OPERATIONS_QUEUE", "-poison"
+    eventually(lambda: len(world.waiting(*poison)) == world.length(*poison), "what the dead had taken", pause=0.05)
+    host.call("redrive_messages", world.names["OPERATIONS_QUEUE"], "ada", None)
+    host.settle_all()
+
+
+def _prune(world: World, host: Host) -> None:
+    # Of no message, to have its row to prune.
+    host.call("redrive_messages", world.names["OPERATIONS_QUEUE"], "ada", None)
     host.now += timedelta(days=100)
     host.call("prune_results")
 
@@ -177,6 +204,15 @@ _FLAKY_RETRIED = End(
     operations=((1, "Failed"), (2, "Succeeded")),
     blobs=((1, "flaky", "Failed", "Resubmitted"), (2, "flaky", "Succeeded", "")),
     submissions={"flaky": (2, 1)},
+)
+
+# The junk is refused again.
+_POISON_REDRIVEN = End(
+    operations=((1, "Succeeded"),),
+    blobs=((1, "good", "Succeeded", ""),),
+    submissions={"good": (1, 1)},
+    poison=1,
+    redriven=True,
 )
 
 SCENARIOS = (
@@ -264,7 +300,7 @@ SCENARIOS = (
                 submissions={"flaky": (2, 2)},
             )
         },
-        dies_at=slice(3, 15),
+        dies_at=slice(3, 11),
         on_retry=lambda world, _: _planted(world, "half", {"flaky": BUSY, "good": DONE}),
         settings={"POLL_CONCURRENCY": "1"},
     ),
@@ -354,11 +390,50 @@ SCENARIOS = (
         repeats={"refused message kept": End(poison=2)},
     ),
     Scenario(
+        "redriven blobs",
+        _three_kinds,
+        (
+            *(*REGISTERED, "blobs written", *ENDED),
+            *("redrive begun", "blobs taken up", "retry message sent", "blobs Enqueued", "blobs counted"),
+            *("redrive done", *RESUBMITTED, *SUCCEEDED),
+        ),
+        End(
+            operations=((1, "PartiallySucceeded"), (2, "Succeeded")),
+            blobs=(
+                (1, "broken", "Failed", "Resubmitted"),
+                (1, "flaky", "Failed", "Resubmitted"),
+                (1, "good", "Succeeded", ""),
+                (2, "broken", "Succeeded", ""),
+                (2, "flaky", "Succeeded", ""),
+            ),
+            submissions={"broken": (2, 1), "flaky": (2, 1), "good": (1, 1)},
+            redriven=True,
+        ),
+        dies_at=slice(6, 12),
+        afterwards=_redrive_blobs,
+        settings={"RETRY_MAX_ATTEMPTS": "1"},
+    ),
+    Scenario(
+        "redriven messages",
+        _poison,
+        (
+            *("redrive begun", *["poison message sent back", "poison message removed"] * 2, "redrive done"),
+            *("refused message kept", *REGISTERED, *SUCCEEDED),
+        ),
+        _POISON_REDRIVEN,
+        repeats={"poison message sent back": replace(_POISON_REDRIVEN, poison=2)},
+        dies_at=slice(6),
+        afterwards=_redrive_messages,
+    ),
+    Scenario(
         "past retention",
         _good,
-        (*REGISTERED, *SUCCEEDED, "results deleted", "operation row deleted"),
+        (
+            *(*REGISTERED, *SUCCEEDED),
+            *("redrive begun", "redrive done", "results deleted", "operation row deleted", "redrives deleted"),
+        ),
         End(submissions={"good": (1, 1)}),
-        dies_at=slice(6, None),
+        dies_at=slice(8, None),
         afterwards=_prune,
     ),
 )

@@ -20,6 +20,8 @@ OUTSTANDING = {
     frozenset({"PUT dispatched"}): "dispatch noted",
 }
 
+REDRIVES = {"POST": "redrive begun", "PATCH": "redrive done", "DELETE": "redrives deleted"}
+
 _PART = re.compile(r"^([A-Z]+) http://[^/]+/\w+/(\S+) HTTP/1\.1\r?\n", re.MULTILINE)
 _ENTITY = re.compile(r"(\w+)(?:\(PartitionKey='(.*)',RowKey='(.*)'\))?$")
 
@@ -60,9 +62,9 @@ class Steps:
 
     def took_effect(self, request: Request, answer: Answer) -> bool:
         """Whether a write changed anything; the rows are remembered as they are then."""
-        # A transaction says inside that it is refused; 204 is the creation of a queue that is there.
+        # A transaction says inside that it is refused; 204 to a PUT is the creation of a queue that is there.
         is_refused = answer.status >= 400 or b"\r\nHTTP/1.1 4" in answer.body
-        if is_refused or (request.server == "queue" and answer.status == 204):
+        if is_refused or (request.server == "queue" and request.method == "PUT" and answer.status == 204):
             return False
         if request.server == "table" and not request.path.endswith("/Tables"):
             for change in changes_of(request):
@@ -77,6 +79,8 @@ class Steps:
                 return self._operation_step(changes[0])
             case ["IngestionBlobs"]:
                 return self._blobs_step(changes)
+            case ["IngestionRedrives"]:
+                return REDRIVES.get(changes[0].method)
         return None
 
     def _operation_step(self, change: Change) -> str | None:
@@ -84,7 +88,11 @@ class Steps:
             return {"POST": "operation row inserted", "DELETE": "operation row deleted"}.get(change.method)
         if change.columns["State"] == "InProgress":
             return "progress shown"
-        return "operation corrected" if "SettledAt" in self._before(change) else "operation ended"
+        before = self._before(change)
+        if "SettledAt" not in before:
+            return "operation ended"
+        is_counted = before["RetriedBlobs"] != change.columns["RetriedBlobs"]
+        return "blobs counted" if is_counted else "operation corrected"
 
     def _blobs_step(self, changes: Sequence[Change]) -> str | None:
         if all(change.method == "DELETE" for change in changes):
@@ -97,7 +105,7 @@ class Steps:
         if any("ClaimedBy" in self._before(change) for change in changes) and states == {"Enqueued"}:
             return "claims released"
         if any(change.method == "POST" for change in changes) or states <= {"", "Pending"}:
-            return "blobs written"
+            return "blobs taken up" if any("RedrivenAt" in change.columns for change in changes) else "blobs written"
         return f"blobs {states.pop()}" if len(states) == 1 else None
 
     def _before(self, change: Change) -> Row:
@@ -125,14 +133,23 @@ def _change(method: str, entity: str, text: str) -> Change:
 
 
 def _queue_step(request: Request) -> str | None:
-    path = urlsplit(request.path).path.strip("/").split("/")[1:]
-    if request.method == "PUT" and len(path) == 1:
-        return "queue created"
-    if request.method != "POST" or path[1:] != ["messages"]:
-        return None
-    if path[0].endswith("-poison"):
+    _, queue, *path = urlsplit(request.path).path.strip("/").split("/")
+    match request.method, path:
+        case "PUT", []:
+            return "queue created"
+        case "DELETE", ["messages", _] if queue.endswith("-poison"):
+            return "poison message removed"
+        case "POST", ["messages"]:
+            return _message_step(queue, request)
+    return None
+
+
+def _message_step(queue: str, request: Request) -> str:
+    if queue.endswith("-poison"):
         return "refused message kept"
-    if path[0].startswith("poll-queue"):
+    if queue.startswith("operations-queue"):
+        return "poison message sent back"
+    if queue.startswith("poll-queue"):
         return "batch sent"
     text = ET.fromstring(request.body).findtext("MessageText") or ""  # noqa: S314, of this app
     return "retry message put back" if json.loads(text)["putBacks"] else "retry message sent"

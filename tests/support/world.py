@@ -97,9 +97,9 @@ class World:
         )
         return self.stack.enter_context(host)
 
-    def post(self, message: object, queue: str = "OPERATIONS_QUEUE") -> None:
+    def post(self, message: object, queue: str = "OPERATIONS_QUEUE", suffix: str = "") -> None:
         """Put a message on a queue: a text as it is, anything else as JSON."""
-        with self.queues.get_queue_client(self.names[queue]) as client:
+        with self.queues.get_queue_client(self.names[queue] + suffix) as client:
             client.send_message(message if isinstance(message, str) else json.dumps(message))
 
     def waiting(self, queue: str, suffix: str = "") -> list[str]:
@@ -110,9 +110,9 @@ class World:
             except ResourceNotFoundError:
                 return []
 
-    def length(self, queue: str) -> int:
+    def length(self, queue: str, suffix: str = "") -> int:
         """How many messages a queue has, hidden ones too."""
-        with self.queues.get_queue_client(self.names[queue]) as client:
+        with self.queues.get_queue_client(self.names[queue] + suffix) as client:
             return client.get_queue_properties().approximate_message_count or 0
 
     def upload(self, name: str, content: bytes) -> str:
