@@ -273,7 +273,8 @@ def _end(life: Life, planted: Planted) -> None:
     life.handle_retries()
     life.adx.plan("late", error_page(planted, 503))
     life.now += timedelta(hours=50)
-    for _ in range(3):
+    # The 503 has the whole cluster left alone, until the operation that meets it has timed out.
+    for _ in range(8):
         life.tick()
 
 
