@@ -18,12 +18,16 @@ from shared.fields import MessageRefused, Object
 from shared.redrive import GIVEN_UP_AS, RedriveRefused
 from shared.redrive_request import name_of
 from shared.settings import Settings, SettingsError, load
+from shared.store.outstanding import LayoutMismatch
 from shared.store.results import Contended
+from shared.store.tables import NotStorable
 
 ALL = "all"
 REFUSALS = (
     Contended,
+    LayoutMismatch,
     MessageRefused,
+    NotStorable,
     RedriveRefused,
     SettingsError,
     SettingsRefused,

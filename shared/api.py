@@ -12,6 +12,7 @@ from shared.fields import Fields, MessageRefused, Object
 from shared.redrive import Redriven, RedriveRefused, StillWatched, UnknownOperation
 from shared.redrive_request import name_of, read_content
 from shared.store.results import Contended
+from shared.store.tables import NotStorable
 
 _STATUSES: dict[type[Exception], tuple[int, str]] = {
     MessageRefused: (400, "The request is not understood"),
@@ -19,6 +20,7 @@ _STATUSES: dict[type[Exception], tuple[int, str]] = {
     UnknownQueue: (404, "No such queue"),
     StillWatched: (409, "The operation has not ended"),
     RedriveRefused: (422, "It can't be redriven"),
+    NotStorable: (422, "It can't be written down"),
     StorageFailed: (503, "Storage could not be used; do it again"),
     Contended: (503, "Others are at the same rows; do it again"),
 }
@@ -76,8 +78,11 @@ def _answered(act: Callable[[], Redriven], what: str) -> Answer:
 def _asking(content: Object, request: Request) -> str:
     """Who asks: the key by its digest, of which the key can't be told, and the name that was given."""
     key = f"key {hashlib.sha256(request.key.encode()).hexdigest()[:8]}" if request.key else ""
-    named = Fields(content).string("as") or ""
-    return name_of(f"{named} ({key})" if named and key else named or key)
+    named = Fields(content).string("as")
+    if named is None and key:
+        return key
+    name = name_of(named or "")
+    return f"{name} ({key})" if key else name
 
 
 def _without_asking(content: Object) -> Object:

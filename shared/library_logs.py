@@ -31,7 +31,7 @@ class _RedactedRecords:
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401, passed on
         record: logging.LogRecord = self._make(*args, **kwargs)
-        if record.name.partition(".")[0] in _LIBRARIES:
+        if (record.name or "").partition(".")[0] in _LIBRARIES:
             _redact(record)
         return record
 

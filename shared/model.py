@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
+from urllib.parse import unquote
 
 ALREADY_INGESTED = "Skipped_IngestByTagAlreadyExists"
 """Reported as Failed although ``ingestIfNotExists`` matched: the data is there, so it counts as success."""
@@ -103,6 +104,27 @@ def bare_url(url: str) -> str:
     if _STRAY_SIGNATURE.search(bare):
         bare = re.split(r"&|%3F|%26", bare, maxsplit=1, flags=re.IGNORECASE)[0]
     return bare
+
+
+def place_of(url: str) -> tuple[str, str]:
+    """Host and path, which all spellings of a blob's URL have in common.
+
+    A URL whose authority is more than host and port (and, in abfss, container) is taken for no spelling of another:
+    readers differ in what they take for the host where a backslash or a semicolon stands before an ``@``.
+    """
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    after = rest[len(authority) :]
+    container = r"(?:[^@:;]+@)?" if scheme.lower().startswith("abfs") else ""
+    if not re.fullmatch(rf"{container}(?:[^@:;]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?", authority) or after[:1] == "\\":
+        return "", bare_url(url)
+    path = bare_url(f"x://y{after}").removeprefix("x://y")
+    return authority.lower().removesuffix(":443"), unquote(path)
+
+
+def blob_tag(source_id: str, url: str) -> str:
+    """32 hex digits that name a blob within its root operation, however its URL is spelled."""
+    return _digest(source_id, *place_of(url))
 
 
 def blob_key(source_id: str | None, url: str | None, occurrence: int = 0) -> str:

@@ -42,11 +42,12 @@ class Pruner:
                 is_complete = False
                 break
             try:
-                blobs += self._results.delete(pointer, operation)
+                deleted = self._results.delete(pointer, operation, unless_redriven_since=day)
             except Conflict:
                 # Another run is at the same rows; whatever it leaves is found again.
                 continue
-            operations += 1
+            operations += deleted is not None
+            blobs += deleted or 0
         redrives = self._redrives.prune(day) if is_complete else 0
         event(
             "results.pruned",

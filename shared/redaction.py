@@ -17,9 +17,12 @@ from shared.model import bare_url
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?:\\?/){2}[^\s\"'<>]+")
 _ESCAPED_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}%3A%2F%2F[^\s\"'<>&]+", re.IGNORECASE)
 _SETTING = re.compile(
-    r"(?<![a-z])(sig|accountkey|appkey|application key|sharedaccesskey|sharedaccesssignature"
+    r"(?:(?<![a-z])|(?<=3F))"
+    r"(sig|accountkey|appkey|application key|sharedaccesskey|sharedaccesssignature|awscredentials|x-functions-key"
     r"|(?:access|refresh|id)_token|client_secret|client_assertion|password|pwd|token(?==))"
-    r"((?:\\?[\"'])?\s*(?:[=:]|%3D)\s*(?:\\?[\"'])?)(?:(?!%26)[^\s\"'&;,<>\\])+",
+    r"((?:\\?[\"'])?\s*(?:[=:]|%(?:25)*3D)\s*(?:\\?([\"']))?)"
+    # To the end of the quotation; else to what ends a value, which a comma within a word does not.
+    r"(?(3)(?:(?!\3)[^\\\n]){1,500}|(?:(?!%(?:25)*26)[^\s\"'&;,<>\\]|,(?=\S))+)",
     re.IGNORECASE,
 )
 # An account key, wherever it stands: 88 characters of base64. One without its end is told from a path and from a hash
@@ -28,8 +31,8 @@ _ACCOUNT_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86,}(?:==|(?:%3D){2}
 _LONG_BASE64 = re.compile(
     r"(?<![A-Za-z0-9+])(?=[a-z0-9+]*[A-Z])(?=[A-Z0-9+]*[a-z])(?=[A-Za-z+]*[0-9])[A-Za-z0-9+]{80,}={0,2}"
 )
-# With a digit: an error text may be about a bearer token without quoting it.
-_BEARER = re.compile(r"\b(bearer)(\s+|%20)(?=[a-z._~+/=-]*[0-9])[a-z0-9._~+/=-]+", re.IGNORECASE)
+# With a digit: an error text may be about a bearer token, or the basic tier, without quoting a secret.
+_CREDENTIALS = re.compile(r"\b(bearer|basic)(\s+|%20)(?=[a-z._~+/=-]*[0-9])[a-z0-9._~+/=-]+", re.IGNORECASE)
 _JSON_WEB_TOKEN = re.compile(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{1,1000}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?")
 
 
@@ -43,7 +46,7 @@ def _without_certain(text: str) -> str:
     text = _ESCAPED_URL.sub(lambda found: bare_url(unquote(found[0])), text)
     text = _URL.sub(lambda found: bare_url(found[0].replace("\\/", "/")), text)
     text = _SETTING.sub(r"\1\2…", text)
-    text = _BEARER.sub(r"\1\2…", text)
+    text = _CREDENTIALS.sub(r"\1\2…", text)
     text = _JSON_WEB_TOKEN.sub("…", text)
     return _ACCOUNT_KEY.sub("…", text)
 

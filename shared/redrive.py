@@ -12,20 +12,25 @@ Messages of a poison queue: each is sent to its queue, and then removed. A crash
 which every queue's function bears.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from shared.ambient import Ambient
-from shared.messages import NamedBlob, OperationMessage, RetryMessage
-from shared.model import FailureStatus, Operation, OperationState, Properties, RetryState
+from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
+from shared.model import FailureStatus, Operation, OperationState, Properties, RetryState, bare_url
 from shared.outcome import as_settled, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Redrive, RedriveKind, Summary
-from shared.reenqueue import Reenqueuer, find_named, retry_blob
+from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob
 from shared.store.redrives import Redrives
 from shared.store.results import Results
+from shared.store.tables import LONGEST_TEXT
 from shared.telemetry import event
+
+_BUDGET = timedelta(seconds=60)
 
 GIVEN_UP_AS = (
     FailureStatus.PERMANENT,
@@ -49,7 +54,7 @@ class StillWatched(RedriveRefused):
     """The operation has not ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlobsRequest:
     """What a person asks for.
 
@@ -63,6 +68,11 @@ class BlobsRequest:
     message: OperationMessage
     by: str
     only: frozenset[str] = frozenset()
+
+    @cached_property
+    def named(self) -> NamedBlobs:
+        """The blobs of the message, to be found."""
+        return NamedBlobs(self.message.blobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +104,12 @@ class Redriver:
         """
         operation = request.message.operation
         row = self._ended(operation)
-        properties = request.message.properties or row.properties
-        if self._needs_format and not (properties or {}).get("format"):
-            raise RedriveRefused(
-                "the properties that these blobs are to be submitted with are not known: the operation's message had "
-                "none, or some that are not kept. Give them, at least 'format'"
-            )
+        properties = self._checked(request.message.properties or row.properties)
+        stored = self._results.blobs(operation)
+        _check_urls(request, stored.values())
         redrive = self._new(request.by, RedriveKind.BLOBS, operation=operation)
         self._redrives.begin(redrive)
-        rows = self._results.revise(operation, lambda stored: _taken_up(stored, request, redrive.at))
+        rows = self._results.revise(operation, lambda rows: _taken_up(rows, request, redrive.at), stored)
         keys = [key for key, each in rows.items() if _is_taken_up(each) and _is_asked_for(each, request)]
         if keys:
             whole = _retry_message(request, row, properties, redrive, [rows[key] for key in keys])
@@ -110,7 +117,7 @@ class Redriver:
         # In any case: an earlier act may have been cut short right before it.
         self._count(operation)
         self._redrives.end(redrive, len(keys))
-        left = sum(given_up_as(each) is not None for each in rows.values())
+        left = sum(given_up_as(each) is not None or _is_taken_up(each) for each in rows.values())
         event(
             "blobs.redriven",
             "a person has them tried again",
@@ -123,7 +130,10 @@ class Redriver:
         return Redriven(redrive.redrive_id, len(keys), left)
 
     def redrive_messages(self, queue_name: str, poison: Queue, queue: Queue, by: str, most: int | None) -> Redriven:
-        """Put the messages of a poison queue back on their queue, as many as there are now or ``most``."""
+        """Put the messages of a poison queue back on their queue, as many as there are now or ``most``.
+
+        It ends early when its time is up; what it leaves is there for the next one.
+        """
         redrive = self._new(by, RedriveKind.MESSAGES, queue=queue_name)
         self._redrives.begin(redrive)
         count = 0
@@ -133,6 +143,8 @@ class Redriver:
             queue.send(message.text)
             poison.remove(message)
             count += 1
+            if self._ambient.now() - redrive.at >= _BUDGET:
+                break
         self._redrives.end(redrive, count)
         event(
             "message.redriven",
@@ -161,6 +173,16 @@ class Redriver:
             raise StillWatched("the operation has not ended, and what is Transient is tried again by itself: wait")
         return row
 
+    def _checked(self, properties: Properties | None) -> Properties | None:
+        if self._needs_format and not (properties or {}).get("format"):
+            raise RedriveRefused(
+                "the properties that these blobs are to be submitted with are not known: the operation's message had "
+                "none, or some that are not kept. Give them, at least 'format'"
+            )
+        if len(json.dumps(properties)) > LONGEST_TEXT:
+            raise RedriveRefused(f"'properties' are longer than {LONGEST_TEXT} characters of JSON")
+        return properties
+
     def _count(self, operation: Operation) -> None:
         """Let the operation's row say how many of its blobs were put on the retry queue."""
         pointer = self._results.pointer(operation)
@@ -185,8 +207,29 @@ def given_up_as(row: BlobRow) -> str | None:
 
 
 def _is_asked_for(row: BlobRow, request: BlobsRequest) -> bool:
-    named = request.message.blobs
-    return not named or find_named(row.report, named) is not None
+    return not request.message.blobs or _named(row, request) is not None
+
+
+def _named(row: BlobRow, request: BlobsRequest) -> NamedBlob | None:
+    """The blob of the request that a row is of; one with another ``sourceId`` is another submission of the same URL."""
+    named = request.named.find(row.report)
+    ids = {each.lower() for each in (row.report.source_id, named and named.source_id) if each}
+    return named if len(ids) <= 1 else None
+
+
+def _check_urls(request: BlobsRequest, rows: Iterable[BlobRow]) -> None:
+    """Refuse a URL of another blob: nothing but the blobs that failed is redriven.
+
+    Raises:
+        RedriveRefused: there is one.
+    """
+    for row in rows:
+        named = _named(row, request)
+        if named and names_another(named, row.report.url):
+            raise RedriveRefused(
+                f"the URL that is given for a blob leads elsewhere than {row.report.url}, which failed: submit what is "
+                "there as a new operation"
+            )
 
 
 def _is_taken_up(row: BlobRow) -> bool:
@@ -217,14 +260,22 @@ def _retry_message(
     redrive: Redrive,
     rows: Sequence[BlobRow],
 ) -> RetryMessage:
-    named: Sequence[NamedBlob] = request.message.blobs
     return RetryMessage(
         operation=request.message.operation,
         root_operation_id=row.root_operation_id,
         attempt=row.attempt,
         enqueued_at=redrive.at,
-        blobs=tuple(retry_blob(each, find_named(each.report, named), None) for each in rows),
+        blobs=tuple(_retry_blob(each, _named(each, request)) for each in rows),
         properties=properties,
         correlation_id=row.correlation_id,
         redriven_by=redrive.by,
+        extra=request.message.extra,
     )
+
+
+def _retry_blob(row: BlobRow, named: NamedBlob | None) -> RetryBlob:
+    """The blob; a URL without credentials says which one it is, and ADX reads it as ``RETRY_BLOB_ACCESS`` says."""
+    url = named.url if named else None
+    if named and url == bare_url(url or ""):
+        named = replace(named, url_brought=False)
+    return retry_blob(row, named, row.report.url or url)

@@ -37,8 +37,11 @@ def read_blobs_request(operation_id: str, content: Object, by: str, defaults: De
     Raises:
         MessageRefused: a field is missing or wrong.
     """
+    if [] in (content.get("blobs"), content.get("only")):
+        raise MessageRefused("an empty list names nothing; leave the field out for all")
     fields = Fields({"operationId": operation_id, **content})
-    return BlobsRequest(message=operation_message(fields, defaults), by=by, only=_only(fields.texts("only")))
+    only = _only(fields.texts("only"))
+    return BlobsRequest(message=operation_message(fields, defaults), by=by, only=only)
 
 
 def name_of(text: str) -> str:

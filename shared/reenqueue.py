@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
-from urllib.parse import unquote
 
 from shared.messages import MOST_BLOBS, NamedBlob, RetryBlob, RetryMessage, split_retry, write_retry
-from shared.model import BlobReport, RetryState, bare_url
+from shared.model import BlobReport, RetryState, place_of
 from shared.queues import Queue
 from shared.records import BlobRow
 from shared.settings import Retrying, RetryMode
@@ -78,12 +77,29 @@ def _enqueued(carried: frozenset[str], rows: Mapping[str, BlobRow]) -> list[Blob
     ]
 
 
-def find_named(report: BlobReport, named: Sequence[NamedBlob]) -> NamedBlob | None:
-    """The blob of the message that a report is about, by ``sourceId``, else by bare URL."""
-    source_id, url = (report.source_id or "").lower(), bare_url(report.url or "")
-    by_id = (blob for blob in named if source_id and (blob.source_id or "").lower() == source_id)
-    by_url = (blob for blob in named if url and bare_url(blob.url or "") == url)
-    return next(by_id, None) or next(by_url, None)
+class NamedBlobs:
+    """The blobs that a message named, to be found by what a report says of one."""
+
+    def __init__(self, named: Iterable[NamedBlob]) -> None:
+        self._found: dict[tuple[str, tuple[str, str]], NamedBlob] = {}
+        for blob in named:
+            source_id, place = _names(blob.source_id, blob.url)
+            for key in ((source_id, place), (source_id, _NO_PLACE), ("", place)):
+                self._found.setdefault(key, blob)
+
+    def find(self, report: BlobReport) -> NamedBlob | None:
+        """The blob that a report is about: by ``sourceId`` and URL, else by ``sourceId``, else by URL."""
+        source_id, place = _names(report.source_id, report.url)
+        keys = ((source_id, place), (source_id, _NO_PLACE), ("", place))
+        return next((self._found[key] for key in keys if key != _NOTHING and key in self._found), None)
+
+
+_NO_PLACE = ("", "")
+_NOTHING = ("", _NO_PLACE)
+
+
+def _names(source_id: str | None, url: str | None) -> tuple[str, tuple[str, str]]:
+    return (source_id or "").lower(), place_of(url) if url else _NO_PLACE
 
 
 def names_another(named: NamedBlob, reported: str | None) -> bool:
@@ -91,19 +107,12 @@ def names_another(named: NamedBlob, reported: str | None) -> bool:
 
     Whoever can post a message could have the app load data of theirs with its rights, under a blob's ``sourceId``.
     """
-    return bool(named.url and reported) and _place(named.url or "") != _place(reported or "")
+    return bool(named.url and reported) and place_of(named.url or "") != place_of(reported or "")
 
 
-def _place(url: str) -> tuple[str, str]:
-    """Host and path, which two spellings of a URL have in common."""
-    _, _, rest = bare_url(url).partition("://")
-    host, _, path = rest.partition("/")
-    return host.lower().removesuffix(":443"), unquote(path)
-
-
-def with_url(report: BlobReport, named: Sequence[NamedBlob]) -> BlobReport:
+def with_url(report: BlobReport, named: NamedBlobs) -> BlobReport:
     """The report with its URL, which the SDK's dialect leaves out, from the message."""
-    blob = find_named(report, named) if report.url is None else None
+    blob = named.find(report) if report.url is None else None
     return replace(report, url=blob.url) if blob else report
 
 

@@ -283,7 +283,9 @@ class Resubmitter:
         self._registrar.register(
             OperationMessage(
                 operation=_resubmission(message, operation_id),
-                lineage=Lineage(message.attempt + 1, message.root_operation_id, operation.operation_id),
+                lineage=Lineage(
+                    min(message.attempt + 1, MOST_COUNT), message.root_operation_id, operation.operation_id
+                ),
                 properties=message.properties,
                 blobs=tuple(
                     NamedBlob(blob.url, _source_id(message, key, blob), blob.raw_size, blob.url_brought, blob.extra)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from shared.messages import RetryBlob, RetryMessage
-from shared.model import BlobReport, BlobSource, Operation, Properties, RetryState, blob_key
+from shared.model import BlobReport, BlobSource, Operation, Properties, RetryState, blob_tag
 from shared.records import BlobRow
 from shared.settings import Polling, Retrying
 
@@ -68,7 +68,9 @@ def is_given_up(message: RetryMessage, now: datetime, polling: Polling) -> bool:
 
 def decide(row: BlobRow, blob: RetryBlob, message: RetryMessage, around: Circumstances) -> Decision:
     """What is to be done with a blob of a retry message, given what ADX just said of it."""
-    if row.retry_state not in OPEN:
+    # A message from before a redrive has no say in it: what it is submitted with is the person's choice.
+    is_outdated = row.redriven_at is not None and message.redriven_by is None
+    if row.retry_state not in OPEN or is_outdated:
         return Decision(Action.NOTHING)
     current = around.shown.get(row.key)
     if current is None and not around.is_running:
@@ -125,4 +127,4 @@ def deduplication_tag(message: RetryMessage, source: BlobSource, blob: RetryBlob
     """A tag for the blob within all attempts of its root operation: each submits it under the same ``sourceId``."""
     operation = message.operation
     root = Operation(operation.cluster, operation.database, operation.table, message.root_operation_id)
-    return f"{root.key}-{blob_key(source.source_id, blob.url)}"
+    return f"{root.key}-{blob_tag(source.source_id or '', blob.url or '')}"

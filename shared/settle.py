@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 
 from shared.ambient import Ambient
 from shared.backoff import retry_delay
-from shared.messages import OperationMessage, RetryBlob, RetryMessage
+from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
 from shared.model import Operation, OperationState, RetryState, StatusReport
 from shared.outcome import as_settled, keyed, merge, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
-from shared.reenqueue import Reenqueuer, find_named, names_another, retry_blob, with_url
+from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob, with_url
 from shared.settings import Retrying
 from shared.store.outstanding import OutstandingOperations
 from shared.store.results import Contended, Results
@@ -69,14 +69,15 @@ class Settler:
         message = None
         if any(blob.is_transient or (blob.url is None and before.named_blobs) for blob in blobs):
             message = self._message(before)
-            blobs = tuple(with_url(blob, message.blobs) for blob in blobs)
+            named = NamedBlobs(message.blobs)
+            blobs = tuple(with_url(blob, named) for blob in blobs)
         most = self._retrying.max_attempts
         stored = self._results.blobs(before.operation)
         rows = self._results.revise(
             before.operation, lambda rows: merge(rows, blobs, attempt=before.attempt, most=most), stored
         )
         _log_failures(before, stored, rows)
-        if any(row.retry_state is RetryState.PENDING for row in rows.values()):
+        if any(_is_to_be_enqueued(row) for row in rows.values()):
             urls = {key: blob.url for (key, _), blob in zip(keyed(rows, blobs), blobs, strict=True)}
             rows = self._reenqueue(before, message or self._message(before), rows, urls)
         return list(rows.values())
@@ -109,7 +110,8 @@ class Settler:
         row = self._results.revise_operation(last.pointer, decide)
         if row is None:
             # Registering was cut short before this row; its message will come again and find the operation settled.
-            self._results.add_operation(last)
+            message = self._outstanding.message(before.operation)
+            self._results.add_operation(last, message.properties if message else None)
             self._results.revise_operation(last.pointer, decide)
         if any(row.retry_state is not RetryState.NONE for row in rows):
             # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
@@ -182,13 +184,16 @@ class Settler:
         urls: Mapping[str, str | None],
     ) -> dict[str, BlobRow]:
         """Send the retry messages for what is Pending, and mark it, a request's worth of blobs at a time."""
-        pending = [row for row in rows.values() if row.retry_state is RetryState.PENDING]
+        pending = [row for row in rows.values() if _is_to_be_enqueued(row)]
+        named = NamedBlobs(message.blobs)
         whole = RetryMessage(
             operation=before.operation,
             root_operation_id=before.root_operation_id,
             attempt=before.attempt,
             enqueued_at=self._ambient.now(),
-            blobs=tuple(_retry_blob(row, urls.get(row.key) or row.report.url, message) for row in pending),
+            blobs=tuple(
+                _retry_blob(row, urls.get(row.key) or row.report.url, named.find(row.report), before) for row in pending
+            ),
             properties=message.properties,
             correlation_id=message.correlation_id,
             extra=message.extra,
@@ -204,14 +209,18 @@ class Settler:
         )
 
 
-def _retry_blob(row: BlobRow, reported: str | None, message: OperationMessage) -> RetryBlob:
-    named = find_named(row.report, message.blobs)
+def _is_to_be_enqueued(row: BlobRow) -> bool:
+    """Whether a blob waits for its retry message; what a person redrives goes with a message of theirs."""
+    return row.retry_state is RetryState.PENDING and row.redriven_at is None
+
+
+def _retry_blob(row: BlobRow, reported: str | None, named: NamedBlob | None, before: Outstanding) -> RetryBlob:
     if named and names_another(named, reported):
         event(
             "blob.url_differs",
             "the message gives it another URL than ADX, which is not used",
             level=logging.WARNING,
-            about=message.operation,
+            about=before.operation,
             blob=row.report.url,
             source_id=row.report.source_id,
         )

@@ -174,12 +174,19 @@ class KustoClient:
             raise EndpointNotAllowed(f"{cluster} is neither KUSTO_INGEST_URI nor in KUSTO_ALLOWED_INGEST_URIS")
         if is_loopback(cluster):
             content["proxies"] = _NO_PROXIES
-        token = self._tokens.token(cluster)
-        answer = self._send(method, cluster + path, token, ends, content)
+        token, took = self._token(cluster)
+        answer = self._send(method, cluster + path, token, ends + took, content)
         if answer.status == requests.codes.unauthorized:
             self._tokens.discard(cluster, token)
-            answer = self._send(method, cluster + path, self._tokens.token(cluster), ends, content)
+            fresh, took_again = self._token(cluster)
+            answer = self._send(method, cluster + path, fresh, ends + took + took_again, content)
         return answer
+
+    def _token(self, cluster: str) -> tuple[str, float]:
+        """A token, and the seconds that it took: they are none of the call's, or a POST might be cut short for them."""
+        began = time.monotonic()
+        token = self._tokens.token(cluster)
+        return token, time.monotonic() - began
 
     def _send(self, method: str, url: str, token: str, ends: float, content: dict[str, Any]) -> Answer:
         request_id = f"AdxIngestionTracker;{self._ambient.new_id()}"

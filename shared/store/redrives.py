@@ -16,7 +16,8 @@ class Redrives:
     def begin(self, redrive: Redrive) -> None:
         """Write down that it has begun."""
         operation = redrive.operation
-        self._table.insert(
+        # No Conflict: the row's key is its own, and a repetition by the SDK writes the same.
+        self._table.upsert(
             {
                 **_keys(redrive),
                 "RedriveId": redrive.redrive_id,

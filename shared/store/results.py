@@ -214,18 +214,21 @@ class Results:
             operation = Operation(row["Cluster"], row["Database"], row["Table"], row["OperationId"])
             yield Pointer(row["PartitionKey"], row["RowKey"], required_moment(row, "RegisteredAt")), operation
 
-    def delete(self, pointer: Pointer, operation: Operation) -> int:
+    def delete(self, pointer: Pointer, operation: Operation, unless_redriven_since: date | None = None) -> int | None:
         """Delete what is stored of an operation, its own row last so that a deletion cut short is found again.
 
         Returns:
-            How many blobs' rows were deleted.
+            How many blobs' rows were deleted; None if all are kept, as one was redriven on that day or later.
 
         Raises:
             Conflict: somebody else is deleting the same rows.
         """
-        keys_of_blobs = self._blobs.query("PartitionKey eq @key", {"key": operation.key}, select=["RowKey"])
+        rows = list(self._blobs.query("PartitionKey eq @key", {"key": operation.key}, select=["RowKey", "RedrivenAt"]))
+        redrives = [redriven_at for row in rows if (redriven_at := moment(row.get("RedrivenAt")))]
+        if unless_redriven_since and any(redriven_at.date() >= unless_redriven_since for redriven_at in redrives):
+            return None
         deleted = 0
-        for group in batched((row["RowKey"] for row in keys_of_blobs), GROUP, strict=False):
+        for group in batched((row["RowKey"] for row in rows), GROUP, strict=False):
             self._blobs.write([deletion(operation.key, row) for row in group])
             deleted += sum(row != POINTER for row in group)
         self._operations.write([deletion(pointer.partition, pointer.row)])

@@ -11,11 +11,11 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 from azure.storage.queue import QueueClient
 
-from shared.messages import Lineage, NamedBlob, OperationMessage
+from shared.messages import MOST_BYTES, Lineage, NamedBlob, OperationMessage
 from shared.model import Counts, Operation, OperationState, RetryState
 from shared.queues import Queue
 from shared.redrive import BlobsRequest, Redriven, RedriveRefused, StillWatched, UnknownOperation
-from shared.settle import OperationGone
+from shared.redrive_request import read_blobs_request
 from tests.support.facts import outstanding
 from tests.support.parts import CLUSTER, RETRYING, Parts, blob
 
@@ -153,8 +153,7 @@ def test_a_stale_poll_does_not_undo_a_redrive(parts: Parts) -> None:
     with cut_short(parts, "send"), pytest.raises(ServiceRequestError):
         redrive(parts, operation)
     parts.adx.says("op", blob(A, "Succeeded"), blob(B, "Failed", "Permanent"))
-    with pytest.raises(OperationGone):
-        parts.settler.record(outstanding(operation=operation), parts.adx.status(operation, details=True))
+    parts.settler.record(outstanding(operation=operation), parts.adx.status(operation, details=True))
     assert states(parts, operation)[1] is RetryState.PENDING
 
 
@@ -263,6 +262,149 @@ def test_redrives_are_pruned_with_the_results(parts: Parts) -> None:
     parts.later(days=2)
     parts.pruner.prune()
     assert acts(parts) == []
+
+
+TWICE = [NamedBlob(A + SAS, "s"), NamedBlob(B + SAS, "s")]
+
+
+def submitted(parts: Parts) -> list[str]:
+    return [source.url for sources, _ in parts.adx.submitted for source in sources]
+
+
+def killed(*_: object) -> None:
+    raise OSError("killed")
+
+
+def handle_all(parts: Parts) -> None:
+    for message in parts.retries():
+        parts.resubmitter.handle(message)
+
+
+def test_two_blobs_that_share_a_source_id_are_both_redriven_once(parts: Parts) -> None:
+    operation = parts.register("op", blobs=tuple(TWICE))
+    parts.adx.says("op", *(blob(url, "Failed", "Permanent", source_id="s") for url in (A, B)))
+    parts.tick()
+    redrive(parts, operation, *TWICE)
+    handle_all(parts)
+    assert sorted(submitted(parts)) == [A + SAS, B + SAS]
+
+
+def test_two_transient_blobs_that_share_a_source_id_keep_their_credentials(parts: Parts) -> None:
+    parts.register("op", blobs=tuple(TWICE))
+    parts.adx.says("op", *(blob(url, "Failed", "Transient", source_id="s") for url in (A, B)))
+    parts.tick()
+    handle_all(parts)
+    assert sorted(submitted(parts)) == [A + SAS, B + SAS]
+
+
+def test_only_the_one_that_is_named_of_two_submissions_of_a_blob(parts: Parts) -> None:
+    operation = parts.register("op", blobs=(NamedBlob(A, "s1"), NamedBlob(A, "s2")))
+    parts.adx.says("op", *(blob(A, "Failed", "Permanent", source_id=each) for each in ("s1", "s2")))
+    parts.tick()
+    redrive(parts, operation, NamedBlob(A, "s2"))
+    assert [each.source_id for message in parts.retries() for each in message.blobs] == ["s2"]
+
+
+@pytest.mark.parametrize("url", [B.replace("/c/", "/c//../c/"), "https://evil.example/forged.csv"])
+def test_no_other_blob_takes_the_place_of_one_that_failed(parts: Parts, url: str) -> None:
+    operation = parts.register("op", blobs=(NamedBlob(B, "s"),))
+    parts.adx.says("op", blob(B, "Failed", "Permanent", source_id="s"))
+    parts.tick()
+    with pytest.raises(RedriveRefused, match="leads elsewhere"):
+        redrive(parts, operation, NamedBlob(url, "s"))
+    assert (parts.retries(), acts(parts)) == ([], [])
+
+
+def test_unknown_fields_of_the_message_are_passed_on(parts: Parts) -> None:
+    operation = given_up(parts)
+    content: dict[str, Any] = {"database": "db", "table": "events", "cluster": CLUSTER, "team": "sales"}
+    parts.redriver.redrive_blobs(read_blobs_request(operation.operation_id, content, "ada", parts.defaults))
+    (message,) = parts.retries()
+    assert message.extra == {"team": "sales"}
+
+
+@pytest.mark.parametrize("is_pruned", [False, True])
+def test_a_redrive_is_not_lost_to_pruning(parts: Parts, *, is_pruned: bool) -> None:
+    operation = given_up(parts)
+    parts.later(days=90)
+    redrive(parts, operation)
+    del parts.adx.reports["op"]  # ADX has forgotten it long ago
+    parts.later(days=1)
+    if is_pruned:
+        parts.pruner.prune()
+    for _ in range(5):
+        parts.later(minutes=20)
+        handle_all(parts)
+    assert submitted(parts) == [B, "https://account.blob.core.windows.net/c/c.csv"]
+
+
+def test_an_older_message_does_not_take_a_redrives_properties_away(parts: Parts) -> None:
+    operation = parts.register("op", A, properties=None)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    parts.tick()
+    (old,) = parts.retries()
+    parts.resubmitter.handle(old)
+    redrive(parts, operation, properties={"format": "csv"})
+    parts.resubmitter.handle(old)  # delivered twice, which a queue may do
+    handle_all(parts)
+    assert states(parts, operation) == [RetryState.RESUBMITTED]
+
+
+def test_properties_too_large_for_a_message_are_refused_at_once(parts: Parts) -> None:
+    operation = given_up(parts)
+    with pytest.raises(RedriveRefused):
+        redrive(parts, operation, properties={"format": "csv", "ingestionMapping": "m" * MOST_BYTES})
+
+
+def test_what_a_redrive_left_pending_is_told_as_left(parts: Parts) -> None:
+    operation = given_up(parts)
+    with cut_short(parts, "send"), pytest.raises(Exception, match="gone"):
+        redrive(parts, operation, NamedBlob(B))
+    done = redrive(parts, operation, NamedBlob("https://account.blob.core.windows.net/c/none.csv"))
+    assert done.left == 2
+
+
+def test_an_operation_that_a_poll_wrote_the_row_of_keeps_its_properties(parts: Parts) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts.results, "add_operation", killed)
+        with pytest.raises(OSError, match="killed"):
+            parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Permanent"))
+    parts.tick()
+    operation = parts.register("op", A)
+    assert redrive(parts, operation).count == 1
+
+
+def test_the_last_attempt_that_a_column_takes_can_be_redriven(parts: Parts) -> None:
+    operation = parts.register("op", A, lineage=Lineage(attempt=2**31 - 1))
+    parts.adx.says("op", blob(A, "Failed", "Permanent"))
+    parts.tick()
+    redrive(parts, operation)
+    handle_all(parts)
+    assert parts.is_outstanding(Operation(CLUSTER, "db", "events", "resubmission-1"))
+
+
+def test_a_poll_that_settles_again_leaves_a_redrives_blobs_to_it(parts: Parts) -> None:
+    """A crash after `operation ended`; a redrive with other properties; then the poll that heals it."""
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Permanent"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts.outstanding, "remove", killed)
+        parts.tick()
+    with cut_short(parts, "send"), pytest.raises(Exception, match="gone"):
+        redrive(parts, operation, properties={"format": "json"})
+    parts.tick()
+    redrive(parts, operation, properties={"format": "json"})
+    handle_all(parts)
+    ((_, properties),) = parts.adx.submitted
+    assert properties["format"] == "json"
+
+
+def test_a_blob_that_is_named_without_credentials_is_read_as_the_setting_says(parts: Parts) -> None:
+    operation = given_up(parts)
+    redrive(parts, operation, NamedBlob(url=B))
+    ((named,),) = (message.blobs for message in parts.retries())
+    assert (named.url, named.url_brought) == (B, False)
 
 
 @pytest.fixture

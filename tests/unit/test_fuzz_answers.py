@@ -29,7 +29,7 @@ from shared.model import MOST_COUNT, Counts, OperationState, RetryState, StatusR
 from shared.outcome import accounted_failures, as_settled, is_finished, keyed, merge, summarize
 from shared.progress import Pace, after_report, needs_details
 from shared.records import BlobRow
-from shared.reenqueue import find_named, retry_blob, with_url
+from shared.reenqueue import NamedBlobs, retry_blob, with_url
 from shared.settle import _log_failures
 from shared.store.outstanding import _due_entity
 from shared.store.results import _blob_entity, _summary_columns
@@ -55,7 +55,7 @@ def use(report: StatusReport) -> list[BlobRow]:
     assert last.next_poll_at > NOW
     assert 0 <= last.recorded_failures <= last.counts.failed <= MOST_COUNT
     assert_storable(_due_entity(last))
-    blobs = tuple(with_url(blob, NAMED) for blob in report.blobs or ())
+    blobs = tuple(with_url(blob, NamedBlobs(NAMED)) for blob in report.blobs or ())
     pairs = keyed({}, blobs)
     assert len({key for key, _ in pairs}) == len(pairs) == len(blobs)
     rows = {row.key: row for row in merge({}, blobs, attempt=1, most=5)}
@@ -78,7 +78,7 @@ def retried(rows: list[BlobRow]) -> int:
     """How many of the rows the retry messages carry, each of which can be read and is small enough."""
     pending = [row for row in rows if row.retry_state is RetryState.PENDING]
     whole = RetryMessage(
-        OPERATION, "root", 1, NOW, tuple(retry_blob(row, find_named(row.report, NAMED), None) for row in pending)
+        OPERATION, "root", 1, NOW, tuple(retry_blob(row, NamedBlobs(NAMED).find(row.report), None) for row in pending)
     )
     parts = split_retry(whole)
     for part in parts:

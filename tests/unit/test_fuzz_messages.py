@@ -29,7 +29,7 @@ from shared.messages import (
 )
 from shared.model import BlobReport, bare_url, blob_key
 from shared.records import BlobRow
-from shared.reenqueue import find_named
+from shared.reenqueue import NamedBlobs
 from shared.retry_decision import Circumstances, Rules, decide, deduplication_tag, resubmission_properties
 from shared.store import outstanding as outstanding_store
 from shared.store.results import pointer_to
@@ -68,9 +68,10 @@ def use_operation(message: OperationMessage) -> None:
     assert_storable(outstanding_store._due_entity(first))  # noqa: SLF001, what is written
     row = assert_storable(outstanding_store._message_row(first, message))  # noqa: SLF001, the same
     assert "".join(row[f"Message{index}"] for index in range(row["Chunks"])) == write_operation(message)
+    named = NamedBlobs(message.blobs)
     for blob in message.blobs:
-        named = find_named(BlobReport("Failed", blob.source_id, blob.url and bare_url(blob.url)), message.blobs)
-        assert bool(named) is bool(blob.source_id or (blob.url and bare_url(blob.url)))
+        found = named.find(BlobReport("Failed", blob.source_id, blob.url and bare_url(blob.url)))
+        assert bool(found) is bool(blob.source_id or (blob.url and bare_url(blob.url)))
 
 
 @PACE
@@ -173,7 +174,7 @@ def is_batch(body: bytes) -> bool:
 
 def test_a_message_nested_as_deep_as_can_be_read_is_refused_or_can_be_written() -> None:
     outcomes = set()
-    for depth in range(9_980, 10_010):
+    for depth in range(9_500, 10_010, 10):
         try:
             message = read_operation(b'{"operationId": "a", "x": ' + b"[" * depth + b"]" * depth + b"}", DEFAULTS)
         except MessageRefused:

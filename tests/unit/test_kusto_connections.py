@@ -9,6 +9,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from shared import poll
 from shared.errors import KustoError, Unavailable
 from shared.kusto.client import Timeouts
 from shared.model import Counts, StatusReport
-from tests.support.asking import CALLS, SUMMARY, TOKEN, Asker, error_of
+from tests.support.asking import ACCEPTED, CALLS, SUMMARY, TOKEN, Asker, error_of
 from tests.support.http_server import Reply, ScriptedServer
 from tests.support.raw_server import Connection, RawServer, Serve, make_certificate
 
@@ -556,3 +557,23 @@ def test_an_endpoint_on_this_machine_is_not_asked_through_a_proxy(proxied: Calla
         assert asker.get().counts == Counts(succeeded=1)
         asker.client.close()
         assert proxy.accepted == 0
+
+
+class SlowTokens:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def token(self, _cluster: str) -> str:
+        time.sleep(self.seconds)
+        return "token"
+
+    def discard(self, cluster: str, token: str) -> None:
+        pass
+
+
+def test_a_token_that_took_its_time_does_not_cut_the_answer_to_a_post_short() -> None:
+    with ScriptedServer() as server:
+        server.answer(replace(ACCEPTED, pause=0.015))
+        asker = Asker(server.origin, Timeouts(connect=2.0, read=2.0, whole=1.0))
+        asker.client._tokens = SlowTokens(0.8)  # noqa: SLF001
+        assert asker.post() == "ingest_op_2"

@@ -123,3 +123,20 @@ def test_a_long_text_does_not_take_long(text: str) -> None:
 @pytest.mark.parametrize("start", ["", "1", "a" * 1000, "-" * 1000])
 def test_a_url_behind_a_long_word_loses_its_secret_too(start: str) -> None:
     assert SECRET not in redact(f"{start}https://acc.blob.core.windows.net/in/a.csv?sig={SECRET}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Basic dXNlcjpzM2NyM3Q0c2VjcmV0",
+        "AwsCredentials=AKIAIOSFODNN7EXAMPLE,wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "to https%253A%252F%252Facc.blob.core.windows.net%252Fc%252Fa%253Fsig%253Ds3cr3tsignature0123456789",
+        "password=ab,s3cr3t",
+        "x-functions-key: s3cr3tQ7fTz0a==",
+        "AccountKey='s3cr3t part two s3cr3t'",
+    ],
+)
+def test_no_secret_of_this_kind_gets_out(text: str) -> None:
+    out = redact(text)
+    for secret in ("dXNlcjpzM2NyM3Q0c2VjcmV0", "wJalrXUtnFEMI", "s3cr3t"):
+        assert secret not in out

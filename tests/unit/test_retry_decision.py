@@ -254,26 +254,47 @@ def test_a_tag_shows_neither_url_nor_id() -> None:
 
 
 REDRIVEN = replace(ROW, redriven_by="ada", redriven_at=NOW)
+BY_ADA = replace(MESSAGE, redriven_by="ada")
 
 
 @pytest.mark.parametrize("kind", ["Permanent", "Exhausted", "Unknown", "Transient", "new to us"])
 @pytest.mark.parametrize("attempt", [1, RETRYING.max_attempts, RETRYING.max_attempts + 3])
 def test_what_a_person_wants_tried_again_is_submitted_whatever_its_failure_and_attempt(kind: str, attempt: int) -> None:
-    assert decision(failed(kind), row=REDRIVEN, message=replace(MESSAGE, attempt=attempt)).action is Action.SUBMIT
+    assert decision(failed(kind), row=REDRIVEN, message=replace(BY_ADA, attempt=attempt)).action is Action.SUBMIT
 
 
 @pytest.mark.parametrize(
     "report", [blob("Succeeded"), blob("Canceled"), failed("Permanent", error_code=ALREADY_INGESTED)]
 )
 def test_what_a_person_wants_tried_again_is_not_submitted_if_it_has_not_failed(report: BlobReport) -> None:
-    assert decision(report, row=REDRIVEN).action is Action.REFUSE
+    assert decision(report, row=REDRIVEN, message=BY_ADA).action is Action.REFUSE
 
 
 def test_what_a_person_wants_tried_again_waits_for_the_service_and_for_other_deliveries() -> None:
-    assert decision(blob("InProgress"), row=REDRIVEN).action is Action.WAIT
-    assert decision(failed("Permanent"), row=replace(REDRIVEN, claimed_until=NOW + SECOND)).action is Action.WAIT
+    assert decision(blob("InProgress"), row=REDRIVEN, message=BY_ADA).action is Action.WAIT
+    assert (
+        decision(failed("Permanent"), row=replace(REDRIVEN, claimed_until=NOW + SECOND), message=BY_ADA).action
+        is Action.WAIT
+    )
 
 
 @pytest.mark.parametrize("state", [RetryState.RESUBMITTED, RetryState.RECOVERED, RetryState.ATTEMPTS_EXHAUSTED])
 def test_a_redrive_of_the_past_gives_no_right_to_another_submission(state: RetryState) -> None:
-    assert decision(failed("Permanent"), row=replace(REDRIVEN, retry_state=state)).action is Action.NOTHING
+    assert (
+        decision(failed("Permanent"), row=replace(REDRIVEN, retry_state=state), message=BY_ADA).action is Action.NOTHING
+    )
+
+
+def test_a_tag_is_the_same_however_the_url_of_the_blob_is_spelled() -> None:
+    tags = {
+        deduplication_tag(MESSAGE, BlobSource(url, "s1"), RetryBlob(url, "s1"))
+        for url in (
+            "https://account.blob.core.windows.net/c/a%20b.csv?sig=x",
+            "https://account.blob.core.windows.net/c/a b.csv",
+        )
+    }
+    assert len(tags) == 1
+
+
+def test_a_message_from_before_a_redrive_has_no_say_in_it() -> None:
+    assert decision(failed("Permanent"), row=REDRIVEN, message=MESSAGE).action is Action.NOTHING

@@ -344,7 +344,6 @@ def test_a_cluster_with_a_password_is_not_quoted(host: str) -> None:
         (b'{"shard": "%s"}', read_poll_batch),
         (b'{"shard": "a", "first": "f", "last": "l", "since": "%s"}', read_poll_batch),
     ],
-    ids=repr,
 )
 def test_what_is_no_message_is_refused_without_a_quotation(body: bytes, read: Callable[[bytes], object]) -> None:
     planted = Planted()
@@ -684,6 +683,12 @@ def test_other_loggers_are_left_alone(lines: list[tuple[str, str]]) -> None:
     for name in ("tracker", "azure_functions_worker", "root"):
         logging.getLogger(name).info("%s at https://h/a?b", name)
         assert any(text == f"{name} INFO {name} at https://h/a?b" for _, text in lines)
+
+
+@pytest.mark.usefixtures("lines")
+def test_a_record_can_be_made_of_a_dictionary_as_ever() -> None:
+    library_logs.tame()
+    assert logging.makeLogRecord({"name": "anything", "msg": "text"}).getMessage() == "text"
 
 
 def test_taming_twice_is_taming_once(lines: list[tuple[str, str]]) -> None:
