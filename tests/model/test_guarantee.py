@@ -14,6 +14,8 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
 STEPS = 40
 
 
+# Seconds as a rule; a failure is made small, and many examples are looked at, for as long as that takes.
+@pytest.mark.timeout(7200)
 def test_the_guarantee_holds_whatever_happens() -> None:
     run_state_machine_as_test(OutsideWorld, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS))
 

@@ -3,7 +3,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "model",
+    "tests",
     # A machine at work on other things is no failure; and nothing is kept between runs.
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -11,4 +11,4 @@ settings.register_profile(
     # What nobody has changed must not turn red by chance; at home each run looks elsewhere.
     derandomize="CI" in os.environ,
 )
-settings.load_profile("model")
+settings.load_profile("tests")
