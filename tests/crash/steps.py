@@ -20,7 +20,7 @@ OUTSTANDING = {
     frozenset({"PUT dispatched"}): "dispatch noted",
 }
 
-REDRIVES = {"POST": "redrive begun", "PATCH": "redrive done", "DELETE": "redrives deleted"}
+REDRIVES = {"PUT": "redrive begun", "PATCH": "redrive done", "DELETE": "redrives deleted"}
 
 _PART = re.compile(r"^([A-Z]+) http://[^/]+/\w+/(\S+) HTTP/1\.1\r?\n", re.MULTILINE)
 _ENTITY = re.compile(r"(\w+)(?:\(PartitionKey='(.*)',RowKey='(.*)'\))?$")
