@@ -7,17 +7,18 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from local.functions_host.settings import SETTINGS_FILES, SettingsRefused, apply_settings
 from local.processes import REPOSITORY
-from shared.app import StorageFailed, Tracker, UnknownQueue, tracker
+from shared.app import StorageFailed, Tracker, UnknownQueue, tracker_on_what_is_there
 from shared.fields import MessageRefused, Object
 from shared.redrive import GIVEN_UP_AS, RedriveRefused
 from shared.redrive_request import name_of
-from shared.settings import Settings, SettingsError, load
+from shared.settings import STORAGE_CONNECTION, Settings, SettingsError, load
 from shared.store.outstanding import LayoutMismatch
 from shared.store.results import Contended
 from shared.store.tables import NotStorable
@@ -29,9 +30,7 @@ REFUSALS = (
     MessageRefused,
     NotStorable,
     RedriveRefused,
-    SettingsError,
     SettingsRefused,
-    StorageFailed,
     UnknownQueue,
 )
 
@@ -50,10 +49,18 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         settings = _settings(arguments.settings)
         by = name_of(arguments.by)
+        app = tracker_on_what_is_there(settings)
         if arguments.what == "blobs":
-            _redrive_blobs(tracker(settings), arguments, by)
+            _redrive_blobs(app, arguments, by)
         else:
-            _redrive_messages(tracker(settings), settings, arguments, by)
+            _redrive_messages(app, settings, arguments, by)
+    except SettingsError as error:
+        print("./dev redrive: settings are missing or wrong", *error.problems, sep="\n- ", file=sys.stderr)
+        print("For the storage of ./dev host: --settings local.settings.sample.json", file=sys.stderr)
+        return 1
+    except StorageFailed as error:
+        print(f"./dev redrive: {error}\nIs it the app's storage? See IngestionStorage", file=sys.stderr)
+        return 1
     except REFUSALS as error:
         print(f"./dev redrive: {error}", file=sys.stderr)
         return 1
@@ -69,7 +76,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     kinds = parser.add_subparsers(dest="what", required=True)
     blobs = kinds.add_parser("blobs", help="an operation's blobs that failed and are not tried again by themselves")
-    blobs.add_argument("operation_id", metavar="OPERATION_ID")
+    blobs.add_argument("operation_id", metavar="OPERATION_ID", help="in quotation marks, as it may hold a semicolon")
     blobs.add_argument("--database", help="default: KUSTO_DATABASE")
     blobs.add_argument("--table", help="default: KUSTO_TABLE")
     blobs.add_argument("--cluster", metavar="URI", help="default: KUSTO_INGEST_URI")
@@ -87,11 +94,18 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     properties.add_argument("--properties", metavar="JSON", help="to submit with, in place of the message's own")
     messages = kinds.add_parser("messages", help="the messages of a poison queue")
     messages.add_argument("queue", metavar="QUEUE", help=f"the queue that they go back to, or '{ALL}'")
-    messages.add_argument("--most", type=int, metavar="N", help="not more than so many of a queue")
+    messages.add_argument("--most", type=_positive, metavar="N", help="not more than so many of a queue")
     for each in (blobs, messages):
         each.add_argument("--as", dest="by", required=True, metavar="NAME", help="who asks")
         each.add_argument("--settings", type=Path, metavar="FILE", help=f"default: {SETTINGS_FILES[0]}, if it is there")
     return parser.parse_args(words)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it is 1 at the least")
+    return number
 
 
 def _settings(file: Path | None) -> Settings:
@@ -100,8 +114,24 @@ def _settings(file: Path | None) -> Settings:
         raise SettingsRefused(f"there is no file {file}")
     # Not the sample's: it would silently mean the storage on this machine.
     read = apply_settings(REPOSITORY, file or REPOSITORY / SETTINGS_FILES[0], environment)
-    print(f"settings  {read or 'the environment'}", file=sys.stderr)
-    return load(environment)
+    if any(name.startswith(STORAGE_CONNECTION) for name in os.environ):
+        # From one place alone: a connection string of the file would win over URIs that were exported.
+        environment = {
+            name: value
+            for name, value in environment.items()
+            if name in os.environ or not name.startswith(STORAGE_CONNECTION)
+        }
+    settings = load(environment)
+    print(f"settings  the environment{f', then {read}' if read else ''}", file=sys.stderr)
+    print(f"storage   {_account(settings)}", file=sys.stderr)
+    print(f"cluster   {settings.ingest_uri}", file=sys.stderr)
+    return settings
+
+
+def _account(settings: Settings) -> str:
+    """Which storage it is, without a key."""
+    found = re.search(r"(?:AccountName|TableEndpoint)=([^;?]+)", settings.storage.connection_string)
+    return settings.storage.table_uri or (found[1] if found else "of the connection string")
 
 
 def _redrive_blobs(app: Tracker, arguments: argparse.Namespace, by: str) -> None:
@@ -115,7 +145,13 @@ def _redrive_blobs(app: Tracker, arguments: argparse.Namespace, by: str) -> None
     if arguments.properties:
         content["properties"] = _properties(arguments.properties)
     done = app.redrive_blobs(arguments.operation_id, content, by)
-    print(f"{done.count} blob(s) of {arguments.operation_id} are on the retry queue (redrive {done.redrive_id})")
+    if done.count:
+        print(f"{done.count} blob(s) of {arguments.operation_id} are on the retry queue (redrive {done.redrive_id})")
+    else:
+        print(
+            f"0 blobs of {arguments.operation_id} were given up and asked for. One that was submitted again belongs to "
+            "its new operation, RetryOperationId in IngestionBlobs: redrive that"
+        )
     if done.left:
         print(f"{done.left} more that the app has given up were left as they are")
 

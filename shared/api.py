@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from shared.app import StorageFailed, Tracker, UnknownQueue
 from shared.fields import Fields, MessageRefused, Object
 from shared.redrive import Redriven, RedriveRefused, StillWatched, UnknownOperation
-from shared.redrive_request import name_of, read_content
+from shared.redrive_request import name_of, read_content, read_most
 from shared.store.results import Contended
 from shared.store.tables import NotStorable
 
@@ -60,7 +60,7 @@ def redrive_messages(get_tracker: Callable[[], Tracker], queue: str, request: Re
     def act() -> Redriven:
         content = read_content(request.body)
         by = _asking(content, request)
-        return get_tracker().redrive_messages(queue, by, Fields(content).number("most"))
+        return get_tracker().redrive_messages(queue, by, read_most(_without_asking(content)))
 
     return _answered(act, "messages")
 

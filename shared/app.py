@@ -59,7 +59,7 @@ class UnknownQueue(Exception):
 class Tracker:
     """What the functions call; each takes a message's body as it came, and the message's ID to be told by."""
 
-    def __init__(self, settings: Settings, ambient: Ambient) -> None:
+    def __init__(self, settings: Settings, ambient: Ambient, *, creates: bool = True) -> None:
         credential = None if settings.storage.connection_string else _credential(settings.storage.client_id)
         table_service = tables.connect(settings.storage, credential)
         queue_service = queues.connect(settings.storage, credential)
@@ -73,7 +73,8 @@ class Tracker:
         incoming = Queue(queue_service.get_queue_client(settings.operations_queue))
         # The host's triggers wait for their queues and don't create them.
         for each in (operations, blobs, outstanding_table, redrives_table, incoming, retries, batches):
-            each.create()
+            if creates:
+                each.create()
         self._queues = dict(
             zip(
                 (settings.operations_queue, settings.retry_queue, settings.poll_queue),
@@ -225,6 +226,17 @@ def tracker(settings: Settings) -> Tracker:
     """The app of this instance, built at the first call: indexing the functions must not wait for storage."""
     with _building, _told_safely():
         return _build(settings)
+
+
+def tracker_on_what_is_there(settings: Settings) -> Tracker:
+    """The app on tables and queues that are there; it makes none, as their lack says that the settings are wrong.
+
+    Raises:
+        StorageFailed: they are not there, or can't be reached.
+    """
+    library_logs.tame()
+    with _told_safely():
+        return Tracker(settings, Ambient(), creates=False)
 
 
 def _credential(client_id: str) -> TokenCredential:

@@ -223,13 +223,21 @@ def _check_urls(request: BlobsRequest, rows: Iterable[BlobRow]) -> None:
     Raises:
         RedriveRefused: there is one.
     """
+    found = []
     for row in rows:
         named = _named(row, request)
+        found.append(named)
         if named and names_another(named, row.report.url):
             raise RedriveRefused(
                 f"the URL that is given for a blob leads elsewhere than {row.report.url}, which failed: submit what is "
                 "there as a new operation"
             )
+    missing = [blob for blob in request.message.blobs if blob not in found]
+    if missing:
+        raise RedriveRefused(
+            f"{len(missing)} of the blobs that are given, by sourceId and URL, are none of this operation: first "
+            f"{missing[0].source_id or ''} {bare_url(missing[0].url or '')}"
+        )
 
 
 def _is_taken_up(row: BlobRow) -> bool:

@@ -23,7 +23,12 @@ def main() -> int:
         description="Runs the app for some minutes with every fault at once and hosts that are killed, waits until "
         "nothing changes any more, and checks the books.",
     )
-    parser.add_argument("--minutes", type=float, default=4.0, help="how long everything fails (default: 4)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=4.0,
+        help="how long everything fails (default: 4); then up to six more until a dead host's claims have run out",
+    )
     parser.add_argument("--seed", type=int, help="decides what is submitted, and which hosts end when (default: any)")
     parser.add_argument("--hosts", type=int, default=2, help="how many hosts run at once (default: 2)")
     parser.add_argument(

@@ -1,5 +1,6 @@
 """A person has things taken up again, by ./dev redrive and by the functions, in the app in the local host."""
 
+import json
 import os
 import subprocess
 import sys
@@ -85,6 +86,7 @@ def test_the_command_does_the_same(world: World, adx: AdxSimulator) -> None:
     assert "sig=" not in done.stdout + done.stderr + host.output()
     again = dev_redrive(world, "blobs", operation_id, "--as", "ada")
     assert (again.returncode, again.stdout.split()[0]) == (0, "0")
+    assert "RetryOperationId" in again.stdout
 
 
 def test_poison_messages_are_handled_again(world: World) -> None:
@@ -140,7 +142,42 @@ def test_what_can_not_be_redriven_is_told_why(world: World, adx: AdxSimulator) -
     ],
 )
 def test_the_command_says_what_is_wrong(world: World, words: tuple[str, ...], said: str) -> None:
+    for name in ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives"):
+        world.tables.create_table_if_not_exists(name)
     done = dev_redrive(world, *words)
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_command_makes_no_storage_of_its_own(world: World) -> None:
+    start(world).stop()
+    for name in ("IngestionRedrives", "OutstandingOperations"):
+        world.tables.delete_table(name)
+    done = dev_redrive(world, "messages", "all", "--as", "ada")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Is it the app's storage?" in done.stderr
+    assert "IngestionRedrives" not in {table.name for table in world.tables.list_tables()}
+
+
+def test_the_command_takes_the_storage_of_the_environment_before_that_of_a_file(world: World, tmp_path: Path) -> None:
+    values = {"IngestionStorage": "UseDevelopmentStorage=true", "KUSTO_DATABASE": "FromTheFile"}
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"Values": values}))
+    environment = {
+        name: value for name, value in world.env.items() if name not in {"IngestionStorage", "KUSTO_DATABASE"}
+    }
+    uris = {f"IngestionStorage__{name}ServiceUri": f"https://nowhere.invalid/{name}" for name in ("queue", "table")}
+    command = [sys.executable, "-m", "local.redrive", "blobs", "x", "--as", "ada", "--settings", str(settings)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment, **uris},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "IngestionStorage__queueServiceUri" in done.stderr
+    assert "nowhere.invalid" in done.stderr

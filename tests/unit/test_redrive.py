@@ -71,6 +71,13 @@ def test_an_id_that_no_path_can_hold_stands_in_the_body() -> None:
         {"only": ["Transient"]},
         {"cluster": "https://evil.example"},
         {"blobs": 1},
+        {"blobs": []},
+        {"only": []},
+        {"Only": ["Permanent"]},
+        {"blob": "https://x/a"},
+        {"Blobs": [{"url": "https://x/a"}]},
+        {"url": "https://x/a"},
+        {"sourceId": "s"},
     ],
 )
 def test_a_request_that_can_not_be_understood(content: Object) -> None:
@@ -178,7 +185,18 @@ def test_an_error_is_told_as_problem_details(error: Exception, status: int) -> N
     assert (answer.content["status"], answer.content["detail"]) == (status, "x")
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"as": 1}', b'{"as": "ada", "most": -1}', b'{"as": "ada", "most": "all"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"as": 1}',
+        b'{"as": "ada", "most": -1}',
+        b'{"as": "ada", "most": 0}',
+        b'{"as": "ada", "most": "all"}',
+        b'{"as": "ada", "max": 1}',
+        b'{"as": "ada", "operationId": "op"}',
+    ],
+)
 def test_a_request_for_messages_that_can_not_be_understood(body: bytes) -> None:
     recorder = Recorder()
     assert (messages(recorder, body).status, recorder.asked) == (400, [])
