@@ -37,7 +37,7 @@ def test_every_blobs_fate_is_written_down_in_either_dialect(world: World, adx: A
     }
     assert not any("sig=" in str(value) for blob in blobs.values() for value in blob.values())
     assert {blob["RetryState"] for blob in blobs.values()} == {""}
-    assert not world.outstanding()
+    eventually(lambda: not world.outstanding(), "the end of the watch")
 
 
 def test_the_documentations_own_answers_are_read(world: World, adx: AdxSimulator) -> None:
@@ -145,7 +145,7 @@ def test_a_message_delivered_twice_changes_nothing(world: World, adx: AdxSimulat
     world.post(message)
     eventually(lambda: "a message for a settled operation changes nothing" in host.output())
     assert world.operations() == [before]
-    assert not world.outstanding()
+    eventually(lambda: not world.outstanding(), "the end of the watch")
     assert adx.books().rows == 2
 
 
