@@ -67,21 +67,17 @@ class Tracker:
             Table(table_service.get_table_client(name))
             for name in ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives")
         )
-        retries, batches = (
-            Queue(queue_service.get_queue_client(name)) for name in (settings.retry_queue, settings.poll_queue)
-        )
-        incoming = Queue(queue_service.get_queue_client(settings.operations_queue))
-        # The host's triggers wait for their queues and don't create them.
-        for each in (operations, blobs, outstanding_table, redrives_table, incoming, retries, batches):
-            if creates:
-                each.create()
-        self._queues = dict(
-            zip(
-                (settings.operations_queue, settings.retry_queue, settings.poll_queue),
-                (incoming, retries, batches),
-                strict=True,
-            )
-        )
+        self._queues = {
+            name: Queue(queue_service.get_queue_client(name))
+            for name in (settings.operations_queue, settings.retry_queue, settings.poll_queue)
+        }
+        _, retries, batches = self._queues.values()
+        if creates:
+            # The host's triggers wait for their queues and don't create them.
+            for table in (operations, blobs, outstanding_table, redrives_table):
+                table.create()
+            for queue in self._queues.values():
+                queue.create()
         self._poison = {name: Queue(queue_service.get_queue_client(f"{name}-poison")) for name in self._queues}
         self._settings = settings
         endpoints = Endpoints(settings.ingest_uri, settings.allowed_ingest_uris)

@@ -4,7 +4,6 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from shared.model import Json
@@ -136,25 +135,21 @@ class Fields:
             raise MessageRefused(f"'{name}' is not an object")
         return value
 
-    def objects(self, name: str) -> Sequence[Object]:
+    def objects(self, name: str) -> list[Object]:
         """A list of JSON objects, empty if there is none."""
-        value = self._get(name)
-        if value is None:
-            return []
-        items: Iterable[Json] = value if isinstance(value, list) else [None]
-        objects = [item for item in items if isinstance(item, dict)]
-        if not isinstance(value, list) or len(objects) < len(value):
-            raise MessageRefused(f"'{name}' is not a list of objects")
-        return objects
+        return self._list(name, dict, "objects")
 
     def texts(self, name: str) -> list[str]:
         """A list of texts, empty if there is none."""
+        return self._list(name, str, "strings")
+
+    def _list[T](self, name: str, kind: type[T], kinds: str) -> list[T]:
         value = self._get(name)
-        items: Iterable[Json] = [] if value is None else value if isinstance(value, list) else [None]
-        texts = [item for item in items if isinstance(item, str)]
-        if value is not None and (not isinstance(value, list) or len(texts) < len(value)):
-            raise MessageRefused(f"'{name}' is not a list of strings")
-        return texts
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+            raise MessageRefused(f"'{name}' is not a list of {kinds}")
+        return [item for item in value if isinstance(item, kind)]
 
     def rest(self) -> Object:
         """The fields that nothing asked for."""

@@ -23,7 +23,7 @@ from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
 from shared.model import FailureStatus, Operation, OperationState, Properties, RetryState, bare_url
 from shared.outcome import as_settled, summarize
 from shared.queues import Queue
-from shared.records import BlobRow, OperationRow, Redrive, RedriveKind, Summary
+from shared.records import BlobRow, OperationRow, Pointer, Redrive, RedriveKind, Summary
 from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob
 from shared.store.redrives import Redrives
 from shared.store.results import Results
@@ -103,7 +103,7 @@ class Redriver:
             RedriveRefused: the operation is not known, has not ended, or lacks what a resubmission needs.
         """
         operation = request.message.operation
-        row = self._ended(operation)
+        pointer, row = self._ended(operation)
         properties = self._checked(request.message.properties or row.properties)
         stored = self._results.blobs(operation)
         _check_urls(request, stored.values())
@@ -115,7 +115,7 @@ class Redriver:
             whole = _retry_message(request, row, properties, redrive, [rows[key] for key in keys])
             rows = self._reenqueuer.enqueue(whole, keys, rows, timedelta)
         # In any case: an earlier act may have been cut short right before it.
-        self._count(operation)
+        self._count(operation, pointer)
         self._redrives.end(redrive, len(keys))
         left = sum(given_up_as(each) is not None or _is_taken_up(each) for each in rows.values())
         event(
@@ -161,17 +161,17 @@ class Redriver:
     ) -> Redrive:
         return Redrive(self._ambient.new_id(), by, self._ambient.now(), kind, operation, queue)
 
-    def _ended(self, operation: Operation) -> OperationRow:
+    def _ended(self, operation: Operation) -> tuple[Pointer, OperationRow]:
         pointer = self._results.pointer(operation)
         row = self._results.operation(pointer) if pointer else None
-        if row is None:
+        if pointer is None or row is None:
             raise UnknownOperation(
                 f"no operation {operation.operation_id} of {operation.database}.{operation.table} at "
                 f"{operation.cluster} is known: check all four"
             )
         if row.state is OperationState.IN_PROGRESS:
             raise StillWatched("the operation has not ended, and what is Transient is tried again by itself: wait")
-        return row
+        return pointer, row
 
     def _checked(self, properties: Properties | None) -> Properties | None:
         if self._needs_format and not (properties or {}).get("format"):
@@ -183,16 +183,14 @@ class Redriver:
             raise RedriveRefused(f"'properties' are longer than {LONGEST_TEXT} characters of JSON")
         return properties
 
-    def _count(self, operation: Operation) -> None:
+    def _count(self, operation: Operation, pointer: Pointer) -> None:
         """Let the operation's row say how many of its blobs were put on the retry queue."""
-        pointer = self._results.pointer(operation)
 
         def decide(row: OperationRow) -> tuple[Summary, datetime | None]:
             # Read now: the first of them may have been tried, and found mended, already.
             return summarize(as_settled(self._results.blobs(operation).values()), row, row.state), row.settled_at
 
-        if pointer:
-            self._results.revise_operation(pointer, decide)
+        self._results.revise_operation(pointer, decide)
 
 
 def given_up_as(row: BlobRow) -> str | None:
