@@ -50,6 +50,13 @@ def prune_results(timer: func.TimerRequest) -> None:  # noqa: ARG001, the worker
     tracker(settings).prune_results()
 
 
+@app.function_name("measure_backlog")
+@app.timer_trigger("timer", "0 * * * * *", run_on_startup=False)
+def measure_backlog(timer: func.TimerRequest) -> None:  # noqa: ARG001, the worker passes it by its name
+    """Once a minute: how much is waiting."""
+    tracker(settings).measure_backlog()
+
+
 @app.function_name("redrive_blobs")
 @app.route(
     "operations/{operationId}/redrive", methods=["POST"], trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION

@@ -14,12 +14,14 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
-from shared import library_logs, queues
+from shared import library_logs, metrics, queues
 from shared.ambient import Ambient
+from shared.backlog import Backlog
 from shared.blob_access import make_access
 from shared.endpoints import Endpoints, doubtful_endpoint
 from shared.fields import MessageRefused, Object
 from shared.kusto.client import KustoClient
+from shared.kusto.measured import MeasuredAdx
 from shared.kusto.tokens import IdentityTokens, LocalTokens
 from shared.messages import Defaults, read_operation, read_poll_batch, read_retry
 from shared.poll import Poller
@@ -87,7 +89,9 @@ class Tracker:
             outstanding_table, self._defaults, ThreadPoolExecutor(_STORAGE_THREADS, "storage")
         )
         outstanding.check_layout()
-        adx = KustoClient(_tokens(settings), endpoints, concurrency=settings.polling.concurrency, ambient=ambient)
+        adx = MeasuredAdx(
+            KustoClient(_tokens(settings), endpoints, concurrency=settings.polling.concurrency, ambient=ambient)
+        )
         settler = Settler(outstanding, results, retries, settings.retrying, ambient)
         self._registrar = Registrar(outstanding, results, settings.polling, ambient)
         self._poller = Poller(
@@ -109,6 +113,8 @@ class Tracker:
             Rules(settings.retrying, settings.polling),
             ambient,
         )
+        poison = {f"{name}-poison": queue for name, queue in self._poison.items()}
+        self._backlog = Backlog(outstanding, self._queues | poison, ambient)
         redrives = Redrives(redrives_table)
         self._pruner = Pruner(results, redrives, settings.retention, BUDGET, ambient)
         self._redriver = Redriver(
@@ -144,6 +150,11 @@ class Tracker:
         with _told_safely():
             self._pruner.prune()
 
+    def measure_backlog(self) -> None:
+        """Record how much is waiting."""
+        with _told_safely():
+            self._backlog.measure()
+
     def redrive_blobs(self, operation_id: str, content: Object, by: str) -> Redriven:
         """Have an operation's given-up blobs tried again, because a person says so.
 
@@ -174,6 +185,7 @@ class Tracker:
                 content = read()
             except MessageRefused as refusal:
                 self._poison[message.queue].send(_as_text(message.body))
+                metrics.record(metrics.MESSAGES_REFUSED, queue=message.queue)
                 event(
                     "message.refused",
                     f"{refusal}; it is kept in {message.queue}-poison",
@@ -208,6 +220,11 @@ class _Message:
 @cache
 def _build(settings: Settings) -> Tracker:
     library_logs.tame()
+    if settings.telemetry.connection_string:
+        # Importing it takes a second, which nobody is to wait for who sends nothing.
+        from shared.telemetry_export import Export  # noqa: PLC0415
+
+        Export(settings.telemetry)
     for uri in sorted({settings.ingest_uri, *settings.allowed_ingest_uris}):
         doubt = doubtful_endpoint(uri)
         if doubt:

@@ -6,6 +6,7 @@ trailing slash, so that two spellings of one endpoint are one cluster.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.errors import EndpointNotAllowed
 
@@ -64,6 +65,7 @@ def doubtful_endpoint(origin: str) -> str | None:
     return None
 
 
+@lru_cache
 def cluster_name(origin: str) -> str:
     """A cluster for people: ``mycluster.westeurope`` of ``https://ingest-mycluster.westeurope.kusto.windows.net``."""
     host = _host(origin).removeprefix("ingest-")

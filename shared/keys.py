@@ -66,6 +66,10 @@ def due_time(row: str) -> datetime:
     return datetime.strptime(row.split("|")[1], _DUE_FORMAT).replace(tzinfo=UTC)
 
 
+ALL_DUE = "due|", "due|~"
+"""First (included) and last (excluded) row key of all due rows, whenever they are due."""
+
+
 def due_range(until: datetime) -> tuple[str, str]:
     """First (included) and last (excluded) row key of what is due at ``until``."""
     return "due|", f"due|{until.astimezone(UTC):{_DUE_FORMAT}}~"

@@ -9,13 +9,13 @@ from typing import Any
 
 from shared.redaction import redact
 
-_LIBRARIES = frozenset({"azure", "msal", "requests", "urllib3"})
+LIBRARIES = frozenset({"azure", "msal", "opentelemetry", "requests", "urllib3"})
 _FORMATTER = logging.Formatter()
 
 
 def tame() -> None:
     """Let the libraries' loggers be quiet, and redact each record of theirs before a handler sees it."""
-    for name in _LIBRARIES:
+    for name in LIBRARIES:
         # They tell of every request.
         logging.getLogger(name).setLevel(logging.WARNING)
     make = logging.getLogRecordFactory()
@@ -31,7 +31,7 @@ class _RedactedRecords:
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401, passed on
         record: logging.LogRecord = self._make(*args, **kwargs)
-        if (record.name or "").partition(".")[0] in _LIBRARIES:
+        if (record.name or "").partition(".")[0] in LIBRARIES:
             _redact(record)
         return record
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared import metrics
 from shared.errors import (
     AccessRefused,
     EndpointNotAllowed,
@@ -43,6 +44,7 @@ from shared.redaction import redact
 from shared.settle import OperationGone, Settler
 from shared.store.outstanding import DISPATCH_LEASE, OutstandingOperations
 from shared.telemetry import Seldom, event
+from shared.tracing import step
 
 _PAUSE = timedelta(seconds=30)
 """For a cluster that throttles without saying for how long."""
@@ -121,6 +123,11 @@ class Poller:
 
     def tick(self) -> None:
         """Poll what is due, or hand it out where it is more than one instance should take on."""
+        self._tick()
+        # The heartbeat: it stops when this is not run, and when this fails.
+        metrics.record(metrics.TICKS)
+
+    def _tick(self) -> None:
         run, now, limit = self._run(), self._now(), self._pace.polling.inline_limit
         due = self._outstanding.due(now, limit + 1)
         if len(due) <= limit:
@@ -159,6 +166,7 @@ class Poller:
                     self._outstanding.move(moves)
                     moves, written = [], time.monotonic()
         except TimeoutError:
+            metrics.record(metrics.POLLS_ERRORS, kind="overran")
             event("polls.overran", "some requests do not end; what they were for stays due", level=logging.ERROR)
         finally:
             # What has not begun by now stays due, instead of going on behind the invocation's back.
@@ -190,11 +198,13 @@ class Poller:
             run.count("left")
             return None
         try:
-            after = self._poll(before, run)
+            with step("poll", before.operation, before.root_operation_id, before.attempt, no_failure=OperationGone):
+                after = self._poll(before, run)
         except OperationGone:
             return None
         except Exception as error:  # noqa: BLE001, storage, or a defect: it is logged, and the operation tried again
             run.count("errors")
+            metrics.record(metrics.POLLS_ERRORS, kind="failed")
             event(
                 "poll.failed",
                 f"put off: {type(error).__name__}",

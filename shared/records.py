@@ -54,6 +54,19 @@ class Outstanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Census:
+    """What is outstanding at one moment: how much, since when the oldest, how much of it is due, and since when.
+
+    A time is None where there is nothing that has it.
+    """
+
+    outstanding: int = 0
+    overdue: int = 0
+    oldest_registered_at: datetime | None = None
+    first_due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pointer:
     """Where an operation's row is."""
 

@@ -29,6 +29,7 @@ from shared.store.redrives import Redrives
 from shared.store.results import Results
 from shared.store.tables import LONGEST_TEXT
 from shared.telemetry import event
+from shared.tracing import step
 
 _BUDGET = timedelta(seconds=60)
 
@@ -104,6 +105,11 @@ class Redriver:
         """
         operation = request.message.operation
         pointer, row = self._ended(operation)
+        with step("redrive", operation, row.root_operation_id, row.attempt, no_failure=RedriveRefused):
+            return self._redrive(request, pointer, row)
+
+    def _redrive(self, request: BlobsRequest, pointer: Pointer, row: OperationRow) -> Redriven:
+        operation = request.message.operation
         properties = self._checked(request.message.properties or row.properties)
         stored = self._results.blobs(operation)
         _check_urls(request, stored.values())

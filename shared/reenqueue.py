@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import islice
 
+from shared import metrics
 from shared.messages import MOST_BLOBS, NamedBlob, RetryBlob, RetryMessage, split_retry, write_retry
 from shared.model import BlobReport, RetryState, place_of
 from shared.queues import Queue
@@ -58,6 +59,8 @@ class Reenqueuer:
 
     def _send(self, part: RetryMessage, delay: timedelta) -> None:
         self._retries.send(write_retry(part), delay)
+        outcome = "Redriven" if part.redriven_by else "Enqueued"
+        metrics.record(metrics.RETRIES, len(part.blobs), about=part.operation, outcome=outcome)
         event(
             "blobs.retry_enqueued",
             "a person has them tried again" if part.redriven_by else "Transient failures are tried again",

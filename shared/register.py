@@ -4,6 +4,7 @@ Three writes, in this order, each insert-only: the pointer among the blobs, the 
 row of ``IngestionOperations``. A crash between two of them is made good by the message's next delivery.
 """
 
+from shared import metrics
 from shared.ambient import Ambient
 from shared.backoff import spread
 from shared.endpoints import cluster_name
@@ -14,6 +15,7 @@ from shared.settings import Polling
 from shared.store.outstanding import OutstandingOperations
 from shared.store.results import Results, pointer_to
 from shared.telemetry import event
+from shared.tracing import step
 
 
 class Registrar:
@@ -33,6 +35,11 @@ class Registrar:
 
     def register(self, message: OperationMessage) -> bool:
         """Begin to watch the message's operation. False if it is known already, watched or settled."""
+        lineage, operation = message.lineage, message.operation
+        with step("register", operation, lineage.root_operation_id or operation.operation_id, lineage.attempt):
+            return self._register(message)
+
+    def _register(self, message: OperationMessage) -> bool:
         operation = message.operation
         pointer, is_new = self._results.point(
             operation, pointer_to(operation, cluster_name(operation.cluster), self._ambient.now())
@@ -43,6 +50,8 @@ class Registrar:
         outstanding = self._first(message, pointer)
         added = self._outstanding.add(outstanding, message)
         self._results.add_operation(outstanding, message.properties)
+        if added:
+            metrics.record(metrics.OPERATIONS_REGISTERED, about=operation)
         event(
             "operation.registered" if added else "operation.known",
             "watching it from now on" if added else "it is watched already",

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Protocol
 
+from shared import metrics
 from shared.ambient import Ambient
 from shared.backoff import put_back_delay
 from shared.blob_access import Access, AccessFailed, NoBlob
@@ -46,6 +47,7 @@ from shared.retry_rows import CLAIM, Items, RetryRows, blob_of, items_of
 from shared.settle import Settler
 from shared.store.results import Results
 from shared.telemetry import event
+from shared.tracing import step
 
 _BUDGET = timedelta(seconds=60)
 """No request is begun after this; what is left is put back."""
@@ -93,6 +95,10 @@ class Resubmitter:
 
     def handle(self, message: RetryMessage) -> None:
         """See a message's blobs to where they can be brought now, and put back what is left."""
+        with step("resubmit", message.operation, message.root_operation_id, message.attempt):
+            self._handle(message)
+
+    def _handle(self, message: RetryMessage) -> None:
         now = self._ambient.now()
         message = replace(
             message,
@@ -114,6 +120,9 @@ class Resubmitter:
             self._put_back_or_end(message, waiting, error)
             return
         rows = self._rows.learn(message, waiting, report, self._rules.retrying.max_attempts)
+        recovered = sum(rows[key].retry_state is RetryState.RECOVERED for key in waiting)
+        if recovered:
+            metrics.record(metrics.RETRIES, recovered, about=message.operation, outcome=RetryState.RECOVERED)
         # Another delivery of this message may have written an outcome meanwhile, and died before it was done.
         self._complete(message, waiting, rows)
         self._act(message, waiting, rows, report)
@@ -230,6 +239,7 @@ class Resubmitter:
             operation_id = self._adx.submit(message.operation, list(sources.values()), properties)
         except KustoError as error:
             if error.maybe_accepted:
+                metrics.record(metrics.RETRIES, len(items), about=message.operation, outcome="Unknown")
                 event(
                     "resubmission.unknown",
                     "ADX may have accepted the blobs although no answer came; they are submitted again later. "
@@ -239,6 +249,8 @@ class Resubmitter:
                     blobs=len(items),
                 )
             raise
+        outcome = RetryState.RESUBMITTED if operation_id else "Untracked"
+        metrics.record(metrics.RETRIES, len(items), about=message.operation, outcome=outcome)
         # Before it is written down: should that fail, the ID is to be found here.
         event(
             "blobs.resubmitted" if operation_id else "resubmission.untracked",

@@ -1,17 +1,16 @@
 """The rows of a retry message's blobs: what is learned of them, who has claimed them, how their retry ended."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shared import given_up
 from shared.messages import RetryBlob, RetryMessage
 from shared.model import BlobReport, BlobStatus, RetryState, StatusReport, bare_url
 from shared.outcome import keyed, merge
 from shared.records import BlobRow
 from shared.retry_decision import OPEN
 from shared.store.results import Results
-from shared.telemetry import event
 
 CLAIM = timedelta(minutes=5)
 """How long a claimed blob is left to its claimant: longer than any submission takes."""
@@ -96,16 +95,8 @@ class RetryRows:
         if state is RetryState.RESUBMITTED:
             return
         for key in sorted(wanted & rows.keys()):
-            event(
-                "blob.attempts_exhausted" if state is RetryState.ATTEMPTS_EXHAUSTED else "blob.not_resubmittable",
-                reason or "every attempt failed",
-                level=logging.WARNING,
-                about=message.operation,
-                blob=rows[key].report.url,
-                source_id=rows[key].report.source_id,
-                error_code=rows[key].report.error_code,
-                attempt=message.attempt,
-            )
+            if rows[key].retry_state is state:
+                given_up.tell(message.operation, rows[key])
 
     def release(self, message: RetryMessage, claimant: str) -> None:
         """Give this delivery's claims up: nothing was accepted, or that can't be told."""

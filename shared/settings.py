@@ -5,6 +5,7 @@
 
 import os
 import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,6 +29,7 @@ _DEVELOPMENT_STORAGE = (
 )
 # Storage takes 63 characters; "-poison" takes 7 of them.
 _QUEUE_NAME = re.compile(r"(?=.{3,56}$)[a-z0-9]+(-[a-z0-9]+)*")
+_INSIGHTS = re.compile(r"(?i)(^|;)\s*InstrumentationKey=[0-9a-f-]{36}\s*(;|$)")
 # Queue Storage keeps a message invisible for seven days at most.
 _LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 1
 
@@ -52,6 +54,13 @@ class BlobAccess(StrEnum):
     AS_IS = "as-is"
     MANAGED_IDENTITY = "managed-identity"
     USER_DELEGATION_SAS = "user-delegation-sas"
+
+
+class LogLevel(StrEnum):
+    """From what level on log lines are sent to Application Insights."""
+
+    INFO = "info"
+    WARNING = "warning"
 
 
 class SettingsError(Exception):
@@ -103,6 +112,20 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What is sent to Application Insights: nothing without a connection string.
+
+    ``role`` and ``instance`` are what the platform calls the app and the instance.
+    """
+
+    connection_string: str = field(default="", repr=False)
+    sampling_percent: int = 10
+    log_level: LogLevel = LogLevel.INFO
+    role: str = ""
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, valid. ``retention`` is None where results are kept for ever."""
 
@@ -119,6 +142,7 @@ class Settings:
     polling: Polling
     retrying: Retrying
     retention: timedelta | None
+    telemetry: Telemetry
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -142,6 +166,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         polling=_polling(read),
         retrying=_retrying(read),
         retention=_days(read.integer("RESULTS_RETENTION_DAYS", 90, 0, 36500)),
+        telemetry=_telemetry(read),
     )
     problems = read.problems + _contradictions(settings)
     if problems:
@@ -214,6 +239,24 @@ def _retrying(read: "_Reader") -> Retrying:
         max_delay=read.seconds("RETRY_MAX_DELAY_SECONDS", 3600, 0, _LONGEST_DELAY_SECONDS),
         blob_access=read.choice("RETRY_BLOB_ACCESS", BlobAccess.AS_IS),
         deduplicate=read.flag("RETRY_DEDUPLICATE", default=False),
+    )
+
+
+def _telemetry(read: "_Reader") -> Telemetry:
+    connection_string = read.text("APPLICATIONINSIGHTS_CONNECTION_STRING")
+    if connection_string and not _INSIGHTS.search(connection_string):
+        read.problem(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING",
+            "a value that is no connection string (not shown)",
+            "InstrumentationKey=…;IngestionEndpoint=https://… as the portal shows it",
+        )
+    return Telemetry(
+        connection_string,
+        read.integer("TRACE_SAMPLING_PERCENT", 10, 0, 100),
+        read.choice("LOG_LEVEL", LogLevel.INFO),
+        # Both are the platform's: https://learn.microsoft.com/azure/app-service/reference-app-settings
+        role=read.text("WEBSITE_SITE_NAME") or "adx-ingestion-tracker",
+        instance=read.text("WEBSITE_INSTANCE_ID") or socket.gethostname(),
     )
 
 

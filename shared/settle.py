@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shared import given_up, metrics
 from shared.ambient import Ambient
 from shared.backoff import retry_delay
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
-from shared.model import Operation, OperationState, RetryState, StatusReport
+from shared.model import BlobStatus, Operation, OperationState, RetryState, StatusReport
 from shared.outcome import as_settled, keyed, merge, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
@@ -76,7 +77,7 @@ class Settler:
         rows = self._results.revise(
             before.operation, lambda rows: merge(rows, blobs, attempt=before.attempt, most=most), stored
         )
-        _log_failures(before, stored, rows)
+        _tell_news(before, stored, rows)
         if any(_is_to_be_enqueued(row) for row in rows.values()):
             urls = {key: blob.url for (key, _), blob in zip(keyed(rows, blobs), blobs, strict=True)}
             rows = self._reenqueue(before, message or self._message(before), rows, urls)
@@ -119,6 +120,9 @@ class Settler:
         if not self._outstanding.remove(before):
             # Somebody else has moved or removed it, and tells of its end.
             return
+        latency = now - min(last.start_time or before.registered_at, now)
+        metrics.record(metrics.OPERATIONS_SETTLED, about=before.operation, state=summary.state.value)
+        metrics.record(metrics.OPERATIONS_LATENCY, latency.total_seconds(), about=before.operation)
         event(
             "operation.settled",
             f"ended {summary.state}",
@@ -131,6 +135,7 @@ class Settler:
             retried=summary.retried_blobs,
             polls=last.polls,
             seconds=round((now - before.registered_at).total_seconds()),
+            latency_seconds=round(latency.total_seconds()),
             error=summary.last_error if state else None,
         )
 
@@ -150,6 +155,9 @@ class Settler:
                 if row.retry_state is RetryState.PENDING
             ],
         )
+        for row in rows.values():
+            if row.retry_reason == reason:
+                given_up.tell(before.operation, row)
         self.finish(before, replace(before, last_error=error), list(rows.values()), OperationState.TIMED_OUT)
 
     def correct(self, operation: Operation) -> None:
@@ -227,24 +235,20 @@ def _retry_blob(row: BlobRow, reported: str | None, named: NamedBlob | None, bef
     return retry_blob(row, named, reported)
 
 
-def _log_failures(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping[str, BlobRow]) -> None:
-    """One line a blob whose failure needs a person and was not known before."""
+def _tell_news(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping[str, BlobRow]) -> None:
+    """Count the blobs that have ended since they were stored, and tell of each failure that needs a person."""
     for row in rows.values():
-        old = stored.get(row.key)
-        is_exhausted = row.retry_state is RetryState.ATTEMPTS_EXHAUSTED
-        needs_person = row.report.has_failed and (is_exhausted or not row.report.is_transient)
-        if needs_person and (
-            old is None or old.report.status != row.report.status or old.retry_state != row.retry_state
-        ):
-            event(
-                "blob.attempts_exhausted" if is_exhausted else "blob.failed",
-                "every attempt failed" if is_exhausted else "it will not be tried again",
-                level=logging.WARNING,
+        old, report = stored.get(row.key), row.report
+        is_news = old is None or old.report.status != report.status
+        if is_news and report.is_final:
+            metrics.record(
+                metrics.BLOBS_ENDED,
                 about=before.operation,
-                blob=row.report.url,
-                source_id=row.report.source_id,
-                error_code=row.report.error_code,
-                failure_status=row.report.failure_status,
-                details=row.report.details,
-                attempt=before.attempt,
+                outcome=BlobStatus.SUCCEEDED if report.has_succeeded else report.status,
+                failure_status=report.failure or "" if report.has_failed else "",
+                error_code=report.error_code or "" if report.has_failed else "",
             )
+        is_exhausted = row.retry_state is RetryState.ATTEMPTS_EXHAUSTED
+        needs_person = report.has_failed and (is_exhausted or not report.is_transient)
+        if needs_person and (is_news or (old and old.retry_state != row.retry_state)):
+            given_up.tell(before.operation, row)

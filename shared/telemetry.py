@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 
 from shared.model import Operation
 
-_log = logging.getLogger("tracker")
+LOGGER = "tracker"
+
+_log = logging.getLogger(LOGGER)
 
 
 def event(name: str, text: str, *, level: int = logging.INFO, about: Operation | None = None, **facts: object) -> None:

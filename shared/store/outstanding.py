@@ -12,10 +12,10 @@ from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from itertools import batched, chain, islice
 
-from shared import keys
+from shared import keys, metrics
 from shared.messages import Defaults, OperationMessage, PollBatch, read_operation, write_operation
 from shared.model import Counts, Operation
-from shared.records import Outstanding
+from shared.records import Census, Outstanding
 from shared.store.tables import (
     GROUP,
     Conflict,
@@ -94,6 +94,34 @@ class OutstandingOperations:
         lists = self._executor.map(lambda shard: list(islice(self._due_in(shard, now)[1], most)), keys.SHARDS)
         rows = sorted((row for due in lists for row in due), key=lambda row: str(row["RowKey"]))
         return [_outstanding(row) for row in rows[:most]]
+
+    def census(self, now: datetime) -> Census:
+        """Count what is outstanding: reads all of it, a page of a thousand at a time."""
+        parts = list(self._executor.map(lambda shard: self._census_in(shard, now), keys.SHARDS))
+        return Census(
+            outstanding=sum(part.outstanding for part in parts),
+            overdue=sum(part.overdue for part in parts),
+            oldest_registered_at=min(filter(None, (part.oldest_registered_at for part in parts)), default=None),
+            first_due_at=min(filter(None, (part.first_due_at for part in parts)), default=None),
+        )
+
+    def _census_in(self, shard: str, now: datetime) -> Census:
+        first, beyond = keys.ALL_DUE
+        _, not_due = keys.due_range(now)
+        condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
+        rows = self._table.query(
+            condition, {"shard": shard, "first": first, "beyond": beyond}, select=["RowKey", "RegisteredAt"]
+        )
+        outstanding = overdue = 0
+        oldest = first_due = None
+        for row in rows:
+            registered_at = required_moment(row, "RegisteredAt")
+            oldest = min(oldest or registered_at, registered_at)
+            outstanding += 1
+            if row["RowKey"] < not_due:
+                first_due = first_due or keys.due_time(row["RowKey"])
+                overdue += 1
+        return Census(outstanding, overdue, oldest, first_due)
 
     def dispatch(self, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]) -> int:
         """Hand out what is due as batches of one shard, and note how far that went.
@@ -179,6 +207,7 @@ class OutstandingOperations:
             except NotStorable as error:
                 if len(group) > 1:
                     return sum(self._move_group([pair]) for pair in group)
+                metrics.record(metrics.POLLS_ERRORS, kind="not_storable")
                 event("poll.not_storable", str(error), level=logging.ERROR, about=group[0][0].operation)
                 return 0
             else:

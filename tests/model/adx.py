@@ -285,7 +285,8 @@ class ModelAdx:
         self.operations[operation.id] = operation
         names = tuple(blob.name for blob in operation.blobs)
         fit = {blob.name for blob in old.blobs if blob.is_transient}
-        unfit = tuple(name for name in names if name not in fit)
+        # Of what it has forgotten the app can't ask whether it has mended since.
+        unfit = tuple(name for name in names if name not in fit) if old.visible_from else ()
         self.accepted(Accepted(old.id, operation.id, names, operation.attempt, unfit))
         return operation.id
 

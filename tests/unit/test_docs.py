@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+from shared import metrics
+from shared.metrics import Metric
+
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = [*sorted((ROOT / "shared").rglob("*.py")), ROOT / "function_app.py"]
 
@@ -37,6 +40,15 @@ def test_every_dependency_has_its_reason() -> None:
     assert len(names) > 15
     unexplained = {name for name in names if f"`{name}`" not in page and not name.startswith("types-")}
     assert unexplained == set()
+
+
+def test_every_metric_is_explained_and_no_other() -> None:
+    page = (ROOT / "docs" / "telemetry.md").read_text()
+    rows = re.findall(r"^\| `(tracker\.[a-z_.]+)` \| (\w+) \| (\S+) \| ([^|]+) \| ([^|]+) \|$", page, re.MULTILINE)
+    explained = {name: (kind, unit, dimensions) for name, kind, unit, dimensions, _ in rows}
+    known = [each for each in vars(metrics).values() if isinstance(each, Metric)]
+    assert explained == {each.name: (each.kind, each.unit, ", ".join(each.dimensions) or "–") for each in known}
+    assert [each.name for each in known if each.meaning not in page] == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -30,7 +30,7 @@ from shared.outcome import accounted_failures, as_settled, is_finished, keyed, m
 from shared.progress import Pace, after_report, needs_details
 from shared.records import BlobRow
 from shared.reenqueue import NamedBlobs, retry_blob, with_url
-from shared.settle import _log_failures
+from shared.settle import _tell_news
 from shared.store.outstanding import _due_entity
 from shared.store.results import _blob_entity, _summary_columns
 from tests.support.damage import TIMES, damaged, one_odd_value
@@ -70,7 +70,7 @@ def use(report: StatusReport) -> list[BlobRow]:
     for known in (was, last):
         for state in (OperationState.IN_PROGRESS, OperationState.TIMED_OUT, *([None] if finished else [])):
             assert_storable(_summary_columns(was.pointer, summarize(as_settled(own), known, state), NOW))
-    _log_failures(was, {}, rows)
+    _tell_news(was, {}, rows)
     return own
 
 

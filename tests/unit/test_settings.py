@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -8,12 +9,14 @@ from azure.storage.queue import QueueServiceClient
 from shared.settings import (
     BlobAccess,
     KustoAuth,
+    LogLevel,
     Polling,
     Retrying,
     RetryMode,
     Settings,
     SettingsError,
     StorageAccess,
+    Telemetry,
     load,
 )
 
@@ -27,6 +30,7 @@ BY_IDENTITY = {
     "KUSTO_INGEST_URI": HELP,
 }
 SECRET = "aHVudGVyMg"
+INSIGHTS = "InstrumentationKey=00000000-0000-0000-0000-000000000001;IngestionEndpoint=https://example.com/"
 
 
 def problems(environment: Mapping[str, str]) -> list[str]:
@@ -68,6 +72,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
             deduplicate=False,
         ),
         retention=timedelta(days=90),
+        telemetry=Telemetry("", 10, LogLevel.INFO, "adx-ingestion-tracker", socket.gethostname()),
     )
 
 
@@ -100,6 +105,11 @@ def test_each_setting_is_read() -> None:
             "RETRY_BLOB_ACCESS": "user-delegation-sas",
             "RETRY_DEDUPLICATE": "True",
             "RESULTS_RETENTION_DAYS": "10",
+            "APPLICATIONINSIGHTS_CONNECTION_STRING": INSIGHTS,
+            "TRACE_SAMPLING_PERCENT": "50",
+            "LOG_LEVEL": "Warning",
+            "WEBSITE_SITE_NAME": "func-tracker",
+            "WEBSITE_INSTANCE_ID": "instance",
         }
     )
     assert settings == Settings(
@@ -132,7 +142,16 @@ def test_each_setting_is_read() -> None:
             deduplicate=True,
         ),
         retention=timedelta(days=10),
+        telemetry=Telemetry(INSIGHTS, 50, LogLevel.WARNING, "func-tracker", "instance"),
     )
+
+
+def test_telemetry_wants_a_connection_string_and_shows_none() -> None:
+    secret = "InstrumentationKey=not-a-key;IngestionEndpoint=https://example.com"
+    (problem,) = problems(LEAST | {"APPLICATIONINSIGHTS_CONNECTION_STRING": secret})
+    assert problem.startswith("APPLICATIONINSIGHTS_CONNECTION_STRING: found a value that is no connection string")
+    assert "not-a-key" not in problem
+    assert INSIGHTS not in repr(load(LEAST | {"APPLICATIONINSIGHTS_CONNECTION_STRING": INSIGHTS}))
 
 
 def test_an_empty_value_counts_as_none() -> None:

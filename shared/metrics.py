@@ -1,0 +1,147 @@
+"""The metrics: their names, units and dimensions, and how a value is recorded.
+
+Alerts, the workbook and people's dashboards are built on the names; docs/telemetry.md lists them, and a test compares.
+Where no Application Insights is set a value goes nowhere. Dimensions stay bounded: no ID is one, and of names that
+come from outside an instance tells the first so many apart.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from opentelemetry.metrics import get_meter
+from opentelemetry.util.types import Attributes
+
+from shared.endpoints import cluster_name
+from shared.model import Operation
+
+MOST_VALUES = 200
+"""Of one dimension that an instance tells apart; what comes after them is ``OTHER``."""
+
+OTHER = "other"
+
+_TABLE = ("cluster", "database", "table")
+
+
+class Kind(StrEnum):
+    """How values become a figure: added up, spread, or the last one."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric, as OpenTelemetry names things: ``unit`` is UCUM's, in braces what is counted."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    dimensions: tuple[str, ...] = ()
+
+
+OPERATIONS_REGISTERED = Metric(
+    "tracker.operations.registered", Kind.COUNTER, "{operation}", "Operations that are watched from then on.", _TABLE
+)
+OPERATIONS_SETTLED = Metric(
+    "tracker.operations.settled", Kind.COUNTER, "{operation}", "Operations that ended.", (*_TABLE, "state")
+)
+OPERATIONS_LATENCY = Metric(
+    "tracker.operations.latency",
+    Kind.HISTOGRAM,
+    "s",
+    "From the submission by ADX's clock, else from the registration, to the end.",
+    _TABLE,
+)
+BLOBS_ENDED = Metric(
+    "tracker.blobs.ended",
+    Kind.COUNTER,
+    "{blob}",
+    "Blobs whose final status was seen for the first time.",
+    (*_TABLE, "outcome", "failure_status", "error_code"),
+)
+RETRIES = Metric("tracker.retries", Kind.COUNTER, "{blob}", "What became of retries, by blobs.", (*_TABLE, "outcome"))
+ADX_CALLS = Metric("tracker.adx.calls", Kind.COUNTER, "{call}", "Calls of ADX by answer.", (*_TABLE, "call", "answer"))
+ADX_LATENCY = Metric(
+    "tracker.adx.latency", Kind.HISTOGRAM, "s", "How long a call of ADX took, answered or not.", ("cluster", "call")
+)
+MESSAGES_REFUSED = Metric(
+    "tracker.messages.refused", Kind.COUNTER, "{message}", "Messages that can't be understood.", ("queue",)
+)
+TICKS = Metric("tracker.ticks", Kind.COUNTER, "{run}", "Runs of the poller's timer that came to their end.")
+POLLS_ERRORS = Metric(
+    "tracker.polls.errors", Kind.COUNTER, "{poll}", "Polls put off by a fault of storage or a defect.", ("kind",)
+)
+OPERATIONS_OUTSTANDING = Metric(
+    "tracker.operations.outstanding", Kind.GAUGE, "{operation}", "Operations that have not ended."
+)
+OPERATIONS_OLDEST_AGE = Metric(
+    "tracker.operations.oldest_age", Kind.GAUGE, "s", "Since the registration of the oldest of them; 0 without one."
+)
+POLLS_OVERDUE = Metric("tracker.polls.overdue", Kind.GAUGE, "{operation}", "Operations that are due and not polled.")
+POLLS_LAG = Metric("tracker.polls.lag", Kind.GAUGE, "s", "For how long the first of them has been due; 0 without one.")
+QUEUE_LENGTH = Metric(
+    "tracker.queue.length",
+    Kind.GAUGE,
+    "{message}",
+    "Messages on a queue, hidden ones too.",
+    ("queue",),
+)
+
+_meter = get_meter("tracker")
+
+
+def record(metric: Metric, value: float = 1, about: Operation | None = None, **more: str) -> None:
+    """Record a value.
+
+    Args:
+        metric: One of this module.
+        value: In the metric's unit.
+        about: The operation whose cluster, database and table are dimensions.
+        more: The other dimensions.
+
+    Raises:
+        TypeError: these are not the metric's dimensions.
+    """
+    named = _names(about) if about else {}
+    dimensions = {name: value for name, value in named.items() if name in metric.dimensions} | more
+    if dimensions.keys() != set(metric.dimensions):
+        raise TypeError(f"{metric.name} has the dimensions {metric.dimensions}, not {tuple(dimensions)}")
+    bounded = {name: _bounded(name, value) for name, value in dimensions.items()}
+    _recorder(metric)(value, bounded)
+
+
+@cache
+def _recorder(metric: Metric) -> Callable[[float, Attributes], None]:
+    match metric.kind:
+        case Kind.COUNTER:
+            return _meter.create_counter(metric.name, metric.unit, metric.meaning).add
+        case Kind.HISTOGRAM:
+            return _meter.create_histogram(metric.name, metric.unit, metric.meaning).record
+        case Kind.GAUGE:
+            return _meter.create_gauge(metric.name, metric.unit, metric.meaning).set
+
+
+def _names(operation: Operation) -> dict[str, str]:
+    return {
+        "cluster": cluster_name(operation.cluster),
+        "database": operation.database,
+        "table": operation.table,
+    }
+
+
+_seen: dict[str, set[str]] = {}
+
+
+def _bounded(dimension: str, value: str) -> str:
+    """The value, or ``OTHER`` once the dimension has as many as are told apart."""
+    values = _seen.setdefault(dimension, set())
+    if value in values:
+        return value
+    if len(values) >= MOST_VALUES:
+        return OTHER
+    values.add(value)
+    return value

@@ -1,0 +1,109 @@
+"""One trace for an operation and all that becomes of it: registration, polls, resubmissions, and theirs in turn.
+
+These steps are hours and instances apart, so the trace's ID is not handed on but follows from what each of them knows:
+it is the key of the root operation, the partition of its blobs in ``IngestionBlobs``. Log lines within a step carry it.
+
+A step is written down when it is over: by then it is known whether it failed. What failed is always sent, the rest for
+a share of the traces, each of them whole.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from opentelemetry import context, trace
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
+
+from shared.endpoints import cluster_name
+from shared.model import Operation
+
+type Attributes = Mapping[str, str | int]
+
+_tracer = trace.get_tracer("tracker")
+
+_share = {"percent": 100}
+
+
+def sample(percent: int) -> None:
+    """Send this share of the traces from now on, and what failed of the others."""
+    _share["percent"] = percent
+
+
+def is_sampled(trace_id: int) -> bool:
+    """Whether all of a trace is sent. An ID is a digest, so that any part of it is uniform."""
+    return trace_id % 100 < _share["percent"]
+
+
+@contextmanager
+def step(
+    name: str,
+    operation: Operation,
+    root_operation_id: str,
+    attempt: int,
+    *,
+    no_failure: type[Exception] | tuple[()] = (),
+) -> Iterator[None]:
+    """Take what is done within for one step of the operation's trace; an error that leaves it is its failure.
+
+    Args:
+        name: What is done, such as ``poll``.
+        operation: Whose step it is.
+        root_operation_id: The operation that upstream submitted.
+        attempt: The operation's.
+        no_failure: An error that is none.
+    """
+    root = replace(operation, operation_id=root_operation_id)
+    # The function's invocation, if the host has named it; a poll has an invocation and a trace of its own.
+    invocation = trace.get_current_span().get_span_context()
+    links = [Link(invocation)] if invocation.is_valid else []
+    whole = SpanContext(int(root.key, 16), int(operation.key[:16], 16), True, TraceFlags(TraceFlags.SAMPLED))  # noqa: FBT003, is_remote
+    attributes: Attributes = {
+        "operation_id": operation.operation_id,
+        "root_operation_id": root_operation_id,
+        "cluster": operation.cluster,
+        "database": operation.database,
+        "table": operation.table,
+        "attempt": attempt,
+    }
+    token = context.attach(trace.set_span_in_context(NonRecordingSpan(whole)))
+    try:
+        with _written_down(name, SpanKind.INTERNAL, attributes, no_failure, links):
+            yield
+    finally:
+        context.detach(token)
+
+
+@contextmanager
+def call(name: str, operation: Operation, *, no_failure: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Take what is done within for a call of ADX, a part of the present step."""
+    attributes = {"operation_id": operation.operation_id, "peer.service": cluster_name(operation.cluster)}
+    with _written_down(name, SpanKind.CLIENT, attributes, no_failure):
+        yield
+
+
+@contextmanager
+def _written_down(
+    name: str,
+    kind: SpanKind,
+    attributes: Attributes,
+    no_failure: type[Exception] | tuple[()],
+    links: list[Link] | None = None,
+) -> Iterator[None]:
+    began = time.time_ns()
+    failure: str | None = None
+    try:
+        yield
+    except no_failure:
+        raise
+    except Exception as error:
+        # Its name alone: the text of another's error may quote a URL. The log line says more.
+        failure = type(error).__name__
+        raise
+    finally:
+        if failure or is_sampled(trace.get_current_span().get_span_context().trace_id):
+            span = _tracer.start_span(name, kind=kind, attributes=dict(attributes), links=links, start_time=began)
+            if failure:
+                span.set_attribute("error.type", failure)
+                span.set_status(StatusCode.ERROR, failure)
+            span.end()

@@ -1,0 +1,62 @@
+import pytest
+
+from shared import metrics
+from shared.metrics import MOST_VALUES, OTHER, Kind, Metric, record
+from tests.support.facts import OPERATION
+from tests.support.recorded import Recorded
+
+ALL = [each for each in vars(metrics).values() if isinstance(each, Metric)]
+IDS = {"operation_id", "root_operation_id", "source_id", "message_id", "url", "blob", "correlation_id", "instance"}
+
+
+def test_names_are_stable_and_told_apart() -> None:
+    assert len({each.name for each in ALL}) == len(ALL) > 10
+    assert all(each.name.startswith("tracker.") for each in ALL)
+
+
+def test_no_dimension_is_an_id() -> None:
+    assert [each.name for each in ALL if IDS & set(each.dimensions)] == []
+
+
+def test_a_counter_adds_up_by_dimensions() -> None:
+    recorded = Recorded()
+    record(metrics.OPERATIONS_SETTLED, about=OPERATION, state="Failed")
+    record(metrics.OPERATIONS_SETTLED, 2, OPERATION, state="Failed")
+    record(metrics.OPERATIONS_SETTLED, about=OPERATION, state="Succeeded")
+    place = ("help.westeurope", "Sales", "Orders")
+    assert recorded.of(metrics.OPERATIONS_SETTLED) == {(*place, "Failed"): 3, (*place, "Succeeded"): 1}
+
+
+def test_a_gauge_keeps_the_last_value() -> None:
+    recorded = Recorded()
+    record(metrics.QUEUE_LENGTH, 7, queue="q")
+    record(metrics.QUEUE_LENGTH, 5, queue="q")
+    assert recorded.of(metrics.QUEUE_LENGTH) == {("q",): 5}
+
+
+def test_a_histogram_takes_part_of_an_operations_names() -> None:
+    recorded = Recorded()
+    record(metrics.ADX_LATENCY, 0.5, OPERATION, call="status")
+    assert recorded.of(metrics.ADX_LATENCY) == {("help.westeurope", "status"): 0.5}
+
+
+@pytest.mark.parametrize(
+    ("metric", "dimensions"),
+    [(metrics.QUEUE_LENGTH, {}), (metrics.TICKS, {"queue": "q"}), (metrics.OPERATIONS_SETTLED, {"state": "Failed"})],
+)
+def test_other_dimensions_than_the_metrics_own_are_a_mistake(metric: Metric, dimensions: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match=metric.name):
+        record(metric, 1, None, **dimensions)
+
+
+def test_a_dimension_is_bounded_whatever_comes_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_seen", {})
+    probe = Metric("tracker.probe", Kind.COUNTER, "1", "A probe.", ("name",))
+    recorded = Recorded()
+    for number in range(MOST_VALUES + 50):
+        record(probe, name=str(number))
+    record(probe, name="0")
+    figures = recorded.of(probe)
+    assert len(figures) == MOST_VALUES + 1
+    assert figures[OTHER,] == 50
+    assert figures["0",] == 2
