@@ -59,6 +59,7 @@ def test_it_stands_alone(deployed: Path) -> None:
     command = [sys.executable, "-I", "-c", program]
     done = subprocess.run(command, cwd=deployed, env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [
+        "measure_backlog",
         "poll_batch",
         "poll_operations",
         "prune_results",

@@ -47,7 +47,7 @@ def test_every_metric_is_explained_and_no_other() -> None:
     rows = re.findall(r"^\| `(tracker\.[a-z_.]+)` \| (\w+) \| (\S+) \| ([^|]+) \| ([^|]+) \|$", page, re.MULTILINE)
     explained = {name: (kind, unit, dimensions) for name, kind, unit, dimensions, _ in rows}
     known = [each for each in vars(metrics).values() if isinstance(each, Metric)]
-    assert explained == {each.name: (each.kind, each.unit, ", ".join(each.dimensions) or "–") for each in known}
+    assert explained == {each.name: (each.kind, each.unit, ", ".join(each.dimensions) or "none") for each in known}
     assert [each.name for each in known if each.meaning not in page] == []
 
 
