@@ -446,7 +446,16 @@ LOADS = (
 
 def tables() -> str:
     """The tables of docs/deploy.md, as Markdown."""
-    return "\n\n".join((_price_table(), _usage_table(LOADS), _cost_table(LOADS)))
+    return "\n\n".join(
+        (
+            "Prices:",
+            _price_table(),
+            "What a month of 30 days uses:",
+            _usage_table(LOADS),
+            "What it costs:",
+            _cost_table(LOADS),
+        )
+    )
 
 
 def _price_table() -> str:

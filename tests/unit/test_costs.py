@@ -58,6 +58,18 @@ def test_the_page_has_the_tables_as_they_are_computed() -> None:
     assert f"add ${costs.private_endpoints():.2f} a month" in page
 
 
+def test_the_pages_words_agree_with_its_tables() -> None:
+    page = PAGE.read_text()
+    small, _, middle, _, great, told_less = (costs.cost(load).total for load in costs.LOADS)
+    assert f"${small:.0f} a month at 1 thousand operations a day, ${round(middle, -1):.0f} at 100 thousand" in page
+    assert f"${round(told_less, -3):,.0f} to ${round(great / 500) * 500:,.0f} at 10 million" in page
+    load = costs.LOADS[-1]
+    used = costs.usage(load)
+    requests = (used.table_requests + used.queue_operations) / costs.MONTH.total_seconds()
+    assert f"some {round(requests, -2):,.0f} requests a second" in page
+    assert f"ADX gets {round(costs.status_requests(load), -1):.0f} status requests a second" in page
+
+
 @pytest.mark.parametrize(
     ("minutes", "polls", "seconds"),
     # Polls at 15 s, 15 s later as the counts moved, then 22.5, 33.75, …, each at the next tick.
