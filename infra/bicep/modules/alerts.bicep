@@ -6,6 +6,7 @@ param name string
 @description('Where the log alert rules are kept; the workspace\'s region.')
 param location string
 
+@description('Tags.')
 param tags object
 
 @description('ID of the Log Analytics workspace that the queries run in.')

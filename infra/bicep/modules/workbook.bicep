@@ -3,6 +3,7 @@
 @description('The Application Insights resource\'s region.')
 param location string
 
+@description('Tags.')
 param tags object
 
 @description('ID of the Log Analytics workspace that the queries run in.')
@@ -29,4 +30,5 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   }
 }
 
+@description('Resource ID.')
 output id string = workbook.id
