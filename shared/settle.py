@@ -239,7 +239,8 @@ def _tell_news(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping
     """Count the blobs that have ended since they were stored, and tell of each failure that needs a person."""
     for row in rows.values():
         old, report = stored.get(row.key), row.report
-        is_news = old is None or old.report.status != report.status
+        # A failure that was Transient and is so no more is another one.
+        is_news = old is None or (old.report.status, old.report.failure) != (report.status, report.failure)
         if is_news and report.is_final:
             metrics.record(
                 metrics.BLOBS_ENDED,

@@ -11,6 +11,7 @@ from azure.storage.queue import QueueClient, QueueServiceClient
 
 from local.azurite import Azurite
 from shared.ambient import Ambient
+from shared.backlog import Backlog
 from shared.blob_access import AsIs
 from shared.endpoints import Endpoints
 from shared.errors import KustoError, OperationNotFound
@@ -116,6 +117,7 @@ class Parts:
         }
         self.retry_client = queues.get_queue_client(f"retries-{mark}")
         self.batch_client = queues.get_queue_client(f"batches-{mark}")
+        self.gone_client = queues.get_queue_client(f"gone-{mark}")
         for table in self.tables.values():
             table.create()
         for client in (self.retry_client, self.batch_client):
@@ -147,6 +149,7 @@ class Parts:
         self.redriver = Redriver(
             self.results, self.redrives, Reenqueuer(self.results, retries, retrying), ambient, needs_format=True
         )
+        self.backlog = Backlog(self.outstanding, {"retries": retries, "gone": Queue(self.gone_client)}, ambient)
         self.pruner = Pruner(self.results, self.redrives, timedelta(days=90), timedelta(seconds=60), ambient)
 
     def close(self) -> None:
