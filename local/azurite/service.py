@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from local.azurite.installation import HERE, NODE, ensure_installed
+from local.azurite.installation import HERE, ensure_installed
+from local.npm_packages import NODE
 from local.processes import Child
 
 HOST = "127.0.0.1"
