@@ -78,17 +78,25 @@ class ScriptedServer:
             self.received.append(request)
             return self._script.popleft() if self._script else Reply(500, b"the script is at its end")
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to answer."""
         self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering; the port is free."""
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.stop()
 
 
 class _Server(ThreadingHTTPServer):
@@ -105,6 +113,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Or a body waits some 40 ms for the client to acknowledge its headers.
+    disable_nagle_algorithm = True
     server: _Server
 
     @override
