@@ -1,0 +1,329 @@
+"""What happens to the app in a test of the alerts, told to Application Insights by the app's own means.
+
+A scenario is what happened in the minutes before an alert is evaluated, and what has to fire then: nothing else may.
+The rows of the Functions host (a function's invocation, its exception) are made here, as the host does not run.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from opentelemetry import trace
+
+from shared import metrics, tracing
+from shared.model import Operation
+from shared.telemetry import event
+
+type Emission = Callable[[], None]
+# A value for each of the alert's dimensions, in their order.
+type Split = tuple[str, ...]
+
+CLUSTER = "mycluster.westeurope"
+ORDERS = Operation("https://ingest-mycluster.westeurope.kusto.windows.net", "Sales", "Orders", "op-1")
+RETURNS = Operation("https://ingest-mycluster.westeurope.kusto.windows.net", "Sales", "Returns", "op-2")
+OPERATIONS, RETRIES, POLLS = "ingestion-operations", "ingestion-retries", "ingestion-polls"
+QUEUES = (OPERATIONS, RETRIES, POLLS, f"{OPERATIONS}-poison", f"{RETRIES}-poison", f"{POLLS}-poison")
+# Longer than any alert looks back.
+LONG = range(70)
+
+
+@dataclass(frozen=True)
+class During:
+    """An emission in each of some minutes, which are counted back from the evaluation."""
+
+    minutes: range | tuple[int, ...]
+    emission: Emission
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What happened, and the alerts that fire of it, each with its splits."""
+
+    name: str
+    happened: tuple[During, ...]
+    fires: Mapping[str, frozenset[Split]] = field(default_factory=dict)
+
+
+def ticks() -> None:
+    """A minute of the poller's timer."""
+    for _ in range(4):
+        metrics.record(metrics.TICKS)
+        invoked("poll_operations")
+
+
+def work() -> None:
+    """An operation from its registration to its end."""
+    invoked("register_operation")
+    with tracing.step("register", ORDERS, ORDERS.operation_id, 1):
+        metrics.record(metrics.OPERATIONS_REGISTERED, about=ORDERS)
+        event("operation.registered", "watched from now on", about=ORDERS, attempt=1)
+    with tracing.step("poll", ORDERS, ORDERS.operation_id, 1):
+        asked("status", "ok")
+        asked("details", "ok")
+        metrics.record(metrics.BLOBS_ENDED, 3, ORDERS, outcome="Succeeded", failure_status="", error_code="")
+        metrics.record(metrics.OPERATIONS_SETTLED, about=ORDERS, state="Succeeded")
+        metrics.record(metrics.OPERATIONS_LATENCY, 320.5, ORDERS)
+        event("operation.settled", "Succeeded", about=ORDERS, state="Succeeded", attempt=1, latency_seconds=320.5)
+
+
+def asked(call: str, answer: str, about: Operation = ORDERS) -> None:
+    """A call of ADX."""
+    metrics.record(metrics.ADX_CALLS, 1, about, call=call, answer=answer)
+    metrics.record(metrics.ADX_LATENCY, 0.15, cluster=CLUSTER, call=call)
+
+
+def waiting(outstanding: int = 3, oldest: float = 240, overdue: int = 0, lag: float = 0, **queues: int) -> None:
+    """What measure_backlog counts; ``queues`` by their names with underscores, empty ones left out."""
+    invoked("measure_backlog")
+    metrics.record(metrics.OPERATIONS_OUTSTANDING, outstanding)
+    metrics.record(metrics.OPERATIONS_OLDEST_AGE, oldest)
+    metrics.record(metrics.POLLS_OVERDUE, overdue)
+    metrics.record(metrics.POLLS_LAG, lag)
+    for queue in QUEUES:
+        metrics.record(metrics.QUEUE_LENGTH, queues.get(queue.replace("-", "_"), 0), queue=queue)
+
+
+def ended(count: int, about: Operation, outcome: str, failure_status: str, error_code: str) -> None:
+    """Blobs with a final status."""
+    names = {"outcome": outcome, "failure_status": failure_status, "error_code": error_code}
+    metrics.record(metrics.BLOBS_ENDED, count, about, **names)
+    if outcome == "Failed":
+        text = "it failed and will not be tried again"
+        event("blob.failed", text, level=logging.WARNING, about=about, error_code=error_code, details="no such mapping")
+
+
+def settled(about: Operation, state: str) -> None:
+    """The end of an operation."""
+    metrics.record(metrics.OPERATIONS_SETTLED, 1, about, state=state)
+    metrics.record(metrics.OPERATIONS_LATENCY, 900, about)
+    event("operation.settled", state, about=about, state=state, attempt=1, latency_seconds=900)
+
+
+def retried(count: int, about: Operation, outcome: str) -> None:
+    """What became of retries."""
+    metrics.record(metrics.RETRIES, count, about, outcome=outcome)
+
+
+def refused(queue: str) -> None:
+    """A message that can't be understood."""
+    metrics.record(metrics.MESSAGES_REFUSED, queue=queue)
+    event("message.refused", "no JSON", level=logging.ERROR, queue=queue)
+
+
+def poll_put_off(kind: str) -> None:
+    """A poll that a fault of storage or a defect put off."""
+    metrics.record(metrics.POLLS_ERRORS, kind=kind)
+    event("poll.failed", "it is put off", level=logging.ERROR, about=ORDERS, error="ServiceUnavailable")
+
+
+def invoked(function: str, error: Exception | None = None) -> None:
+    """An invocation as the host reports it."""
+    tracer = trace.get_tracer("host")
+    with suppress(RuntimeError), tracer.start_as_current_span(function, kind=trace.SpanKind.SERVER):
+        if error:
+            raise error
+
+
+def failing(function: str) -> Emission:
+    """An invocation that ends with an exception."""
+    return partial(invoked, function, RuntimeError("storage does not answer"))
+
+
+def alone(*split: str) -> frozenset[Split]:
+    """One alert, of these values of its dimensions."""
+    return frozenset({split})
+
+
+POLLER = During(LONG, ticks)
+WORK = During(LONG, work)
+QUIET = During(LONG, waiting)
+HEALTHY = (POLLER, WORK, QUIET)
+# Working, but for what measure_backlog counts.
+BUSY = (POLLER, WORK)
+
+MISHAPS = (
+    partial(ended, 2, ORDERS, "Failed", "Transient", "General_ThrottledIngestion"),
+    partial(ended, 1, ORDERS, "Succeeded", "Permanent", "Skipped_IngestByTagAlreadyExists"),
+    partial(ended, 1, ORDERS, "Canceled", "", ""),
+    partial(settled, ORDERS, "PartiallySucceeded"),
+    partial(settled, ORDERS, "Failed"),
+    partial(settled, ORDERS, "Canceled"),
+    partial(retried, 2, ORDERS, "Enqueued"),
+    partial(retried, 2, ORDERS, "Resubmitted"),
+    partial(retried, 1, ORDERS, "Recovered"),
+    partial(retried, 1, ORDERS, "Redriven"),
+    partial(asked, "status", "throttled"),
+    partial(asked, "status", "unavailable"),
+    partial(asked, "status", "rejected"),
+    partial(asked, "status", "not_found"),
+    partial(asked, "status", "endpoint_not_allowed"),
+    partial(poll_put_off, "failed"),
+    partial(poll_put_off, "overran"),
+    failing("poll_operations"),
+    failing("resubmit_blobs"),
+)
+
+SCENARIOS = (
+    # Nothing may fire of these.
+    Scenario("a quiet day", HEALTHY),
+    Scenario("nothing to do", (POLLER, QUIET)),
+    Scenario("a first quarter of an hour", tuple(During(range(15), each.emission) for each in HEALTHY)),
+    Scenario("what happens on any day", (*HEALTHY, *(During((5,), mishap) for mishap in MISHAPS))),
+    Scenario("throttled now and then", (*HEALTHY, During(range(0, 60, 15), partial(asked, "status", "throttled")))),
+    Scenario("throttled for half an hour", (*HEALTHY, During(range(30), partial(asked, "status", "throttled")))),
+    Scenario(
+        "a backlog that is worked off",
+        (
+            *BUSY,
+            During(
+                range(10, 70),
+                partial(
+                    waiting, 900, 7000, 400, 900, ingestion_operations=600, ingestion_retries=500, ingestion_polls=9
+                ),
+            ),
+            During(range(10), waiting),
+        ),
+    ),
+    Scenario(
+        "a poison message that was redriven",
+        (
+            *BUSY,
+            During(range(5, 70), partial(waiting, ingestion_operations_poison=1)),
+            During(range(5), waiting),
+        ),
+    ),
+    Scenario("polls put off for ten minutes", (*HEALTHY, During(range(10), partial(poll_put_off, "failed")))),
+    Scenario("a function that failed for ten minutes", (*HEALTHY, During(range(10), failing("poll_batch")))),
+    Scenario("a person's requests that failed", (*HEALTHY, During(range(30), failing("redrive_blobs")))),
+    Scenario("a short restart", tuple(During((*range(8), *range(14, 70)), each.emission) for each in HEALTHY)),
+    Scenario("every message taken at once", (POLLER, WORK, During(LONG, partial(waiting, ingestion_operations=40)))),
+    # Of each of these something has to.
+    Scenario(
+        "blobs that failed for good",
+        (
+            *HEALTHY,
+            During((7,), partial(ended, 2, ORDERS, "Failed", "Permanent", "BadRequest_MappingReferenceWasNotFound")),
+            During((2,), partial(ended, 1, RETURNS, "Failed", "Unknown", "")),
+            During((3,), partial(ended, 1, RETURNS, "Failed", "Exhausted", "General_InternalServerError")),
+        ),
+        {
+            "permanent-failures": frozenset(
+                {
+                    (CLUSTER, "Sales", "Orders", "BadRequest_MappingReferenceWasNotFound"),
+                    (CLUSTER, "Sales", "Returns", "none"),
+                    (CLUSTER, "Sales", "Returns", "General_InternalServerError"),
+                }
+            )
+        },
+    ),
+    Scenario(
+        "blobs given up",
+        (
+            *HEALTHY,
+            During((7,), partial(retried, 1, ORDERS, "AttemptsExhausted")),
+            During((9,), partial(retried, 20, RETURNS, "NotResubmittable")),
+        ),
+        {
+            "attempts-exhausted": frozenset(
+                {
+                    (CLUSTER, "Sales", "Orders", "AttemptsExhausted"),
+                    (CLUSTER, "Sales", "Returns", "NotResubmittable"),
+                }
+            )
+        },
+    ),
+    Scenario(
+        "operations without a result",
+        (
+            *HEALTHY,
+            During((3,), partial(settled, ORDERS, "TimedOut")),
+            During((4,), partial(settled, RETURNS, "NotFound")),
+        ),
+        {
+            "operations-timed-out": frozenset(
+                {(CLUSTER, "Sales", "Orders", "TimedOut"), (CLUSTER, "Sales", "Returns", "NotFound")}
+            )
+        },
+    ),
+    Scenario(
+        "an old operation",
+        (*BUSY, During(LONG, partial(waiting, 1, 8000))),
+        {"operations-stuck": alone()},
+    ),
+    Scenario(
+        "a refused message",
+        (*HEALTHY, During((11,), partial(refused, OPERATIONS))),
+        {"messages-refused": alone(OPERATIONS)},
+    ),
+    Scenario(
+        "messages in poison queues",
+        (*BUSY, During(LONG, partial(waiting, ingestion_operations_poison=1, ingestion_polls_poison=7))),
+        {"poison-messages": frozenset({(f"{OPERATIONS}-poison",), (f"{POLLS}-poison",)})},
+    ),
+    Scenario("nothing at all", (), {"poller-stopped": alone()}),
+    Scenario(
+        "a poller that stopped",
+        (During(range(20, 70), ticks), WORK, QUIET),
+        {"poller-stopped": alone()},
+    ),
+    Scenario(
+        "polls that come late",
+        (*BUSY, During(LONG, partial(waiting, 5000, 3000, 2000, 600))),
+        {"polls-overdue": alone()},
+    ),
+    Scenario(
+        "refused by ADX",
+        (
+            *HEALTHY,
+            During((40,), partial(asked, "status", "access_refused", ORDERS)),
+            During((2,), partial(asked, "submit", "role_missing", RETURNS)),
+        ),
+        {"access-refused": frozenset({(CLUSTER, "Sales", "Orders"), (CLUSTER, "Sales", "Returns")})},
+    ),
+    Scenario(
+        "throttled for long",
+        (*HEALTHY, During(range(50), partial(asked, "status", "throttled"))),
+        {"throttled": alone(CLUSTER)},
+    ),
+    Scenario(
+        "retries that nobody takes",
+        (POLLER, WORK, *(During((m,), partial(waiting, ingestion_retries=400 - 4 * m)) for m in LONG)),
+        {"retry-queue-growing": alone(RETRIES)},
+    ),
+    Scenario(
+        "operations that nobody registers",
+        (POLLER, During(LONG, partial(waiting, ingestion_operations=12))),
+        {"registration-stopped": alone()},
+    ),
+    Scenario("a backlog that nobody measures", BUSY, {"backlog-unmeasured": alone()}),
+    Scenario(
+        "a function that fails",
+        (*HEALTHY, During(range(0, 30, 2), failing("register_operation"))),
+        {"function-failures": alone("register_operation")},
+    ),
+    Scenario(
+        "a daily function that failed",
+        (*HEALTHY, During((25,), failing("prune_results"))),
+        {"function-failures": alone("prune_results")},
+    ),
+    Scenario(
+        "polls that fail",
+        (*HEALTHY, During(range(30), partial(poll_put_off, "not_storable"))),
+        {"poll-errors": alone("not_storable")},
+    ),
+    Scenario(
+        "a lost answer",
+        (*HEALTHY, During((6,), partial(retried, 3, ORDERS, "Unknown"))),
+        {"submissions-unknown": alone(CLUSTER, "Sales", "Orders")},
+    ),
+    Scenario(
+        "no operation ID",
+        (*HEALTHY, During((6,), partial(retried, 3, RETURNS, "Untracked"))),
+        {"submissions-untracked": alone(CLUSTER, "Sales", "Returns")},
+    ),
+)
+
+# Each once, in an order that the sending and the reading process agree on.
+EMISSIONS = tuple(dict.fromkeys(during.emission for scenario in SCENARIOS for during in scenario.happened))
