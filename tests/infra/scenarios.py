@@ -25,6 +25,25 @@ ORDERS = Operation("https://ingest-mycluster.westeurope.kusto.windows.net", "Sal
 RETURNS = Operation("https://ingest-mycluster.westeurope.kusto.windows.net", "Sales", "Returns", "op-2")
 OPERATIONS, RETRIES, POLLS = "ingestion-operations", "ingestion-retries", "ingestion-polls"
 QUEUES = (OPERATIONS, RETRIES, POLLS, f"{OPERATIONS}-poison", f"{RETRIES}-poison", f"{POLLS}-poison")
+# Their log lines, as docs/logs.md has them.
+ANSWERS = {
+    "access_refused": "adx.access_refused",
+    "role_missing": "adx.access_refused",
+    "throttled": "adx.throttled",
+    "unavailable": "adx.unavailable",
+    "rejected": "adx.request_rejected",
+    "endpoint_not_allowed": "adx.endpoint_not_allowed",
+}
+OUTCOMES = {
+    "Enqueued": "blobs.retry_enqueued",
+    "Resubmitted": "blobs.resubmitted",
+    "Recovered": "retry.nothing_left",
+    "Redriven": "blobs.redriven",
+    "AttemptsExhausted": "blob.attempts_exhausted",
+    "NotResubmittable": "blob.not_resubmittable",
+    "Unknown": "resubmission.unknown",
+    "Untracked": "resubmission.untracked",
+}
 # Longer than any alert looks back.
 LONG = range(70)
 
@@ -46,11 +65,17 @@ class Scenario:
     fires: Mapping[str, frozenset[Split]] = field(default_factory=dict)
 
 
+def tick() -> None:
+    """A run of the poller's timer."""
+    metrics.record(metrics.TICKS)
+    invoked("poll_operations")
+
+
 def ticks() -> None:
     """A minute of the poller's timer."""
     for _ in range(4):
-        metrics.record(metrics.TICKS)
-        invoked("poll_operations")
+        tick()
+    event("polls.finished", "polled what was due", due=1, asked=1, settled=1, left=0)
 
 
 def work() -> None:
@@ -72,6 +97,8 @@ def asked(call: str, answer: str, about: Operation = ORDERS) -> None:
     """A call of ADX."""
     metrics.record(metrics.ADX_CALLS, 1, about, call=call, answer=answer)
     metrics.record(metrics.ADX_LATENCY, 0.15, cluster=CLUSTER, call=call)
+    if answer in ANSWERS:
+        event(ANSWERS[answer], "it is put off", level=logging.WARNING, about=about)
 
 
 def waiting(outstanding: int = 3, oldest: float = 240, overdue: int = 0, lag: float = 0, **queues: int) -> None:
@@ -104,6 +131,10 @@ def settled(about: Operation, state: str) -> None:
 def retried(count: int, about: Operation, outcome: str) -> None:
     """What became of retries."""
     metrics.record(metrics.RETRIES, count, about, outcome=outcome)
+    name = OUTCOMES[outcome]
+    event(
+        name, "as the name says", level=logging.WARNING, about=about, blobs=count, error_code="General_TemporaryError"
+    )
 
 
 def refused(queue: str) -> None:
@@ -143,6 +174,8 @@ HEALTHY = (POLLER, WORK, QUIET)
 # Working, but for what measure_backlog counts.
 BUSY = (POLLER, WORK)
 
+BACKLOG = partial(waiting, 9000, 7000, 400, 900, ingestion_operations=600, ingestion_retries=500, ingestion_polls=9)
+
 MISHAPS = (
     partial(ended, 2, ORDERS, "Failed", "Transient", "General_ThrottledIngestion"),
     partial(ended, 1, ORDERS, "Succeeded", "Permanent", "Skipped_IngestByTagAlreadyExists"),
@@ -174,18 +207,24 @@ SCENARIOS = (
     Scenario("throttled now and then", (*HEALTHY, During(range(0, 60, 15), partial(asked, "status", "throttled")))),
     Scenario("throttled for half an hour", (*HEALTHY, During(range(30), partial(asked, "status", "throttled")))),
     Scenario(
-        "a backlog that is worked off",
+        "throttled at a start",
         (
-            *BUSY,
-            During(
-                range(10, 70),
-                partial(
-                    waiting, 900, 7000, 400, 900, ingestion_operations=600, ingestion_retries=500, ingestion_polls=9
-                ),
-            ),
-            During(range(10), waiting),
+            *(During(range(20), each.emission) for each in HEALTHY),
+            During(range(20), partial(asked, "status", "throttled")),
         ),
     ),
+    Scenario(
+        "as much waiting as may",
+        (*BUSY, During(LONG, partial(waiting, 9000, 7200, 400, 300, ingestion_operations=30, ingestion_retries=20))),
+    ),
+    Scenario("a backlog that is worked off", (*BUSY, During(range(10, 70), BACKLOG), During(range(10), waiting))),
+    Scenario("a start with a backlog", (During(range(4), ticks), During(range(4), BACKLOG))),
+    Scenario(
+        "twenty minutes without a registration",
+        (During(range(20), ticks), During(range(20), partial(waiting, ingestion_operations=12))),
+    ),
+    Scenario("a start without a figure yet", (During(range(5), tick),)),
+    Scenario("a sparse schedule", (During((14,), tick), QUIET)),
     Scenario(
         "a poison message that was redriven",
         (
@@ -198,15 +237,14 @@ SCENARIOS = (
     Scenario("a function that failed for ten minutes", (*HEALTHY, During(range(10), failing("poll_batch")))),
     Scenario("a person's requests that failed", (*HEALTHY, During(range(30), failing("redrive_blobs")))),
     Scenario("a short restart", tuple(During((*range(8), *range(14, 70)), each.emission) for each in HEALTHY)),
-    Scenario("every message taken at once", (POLLER, WORK, During(LONG, partial(waiting, ingestion_operations=40)))),
     # Of each of these something has to.
     Scenario(
         "blobs that failed for good",
         (
             *HEALTHY,
-            During((7,), partial(ended, 2, ORDERS, "Failed", "Permanent", "BadRequest_MappingReferenceWasNotFound")),
-            During((2,), partial(ended, 1, RETURNS, "Failed", "Unknown", "")),
-            During((3,), partial(ended, 1, RETURNS, "Failed", "Exhausted", "General_InternalServerError")),
+            During((14,), partial(ended, 2, ORDERS, "Failed", "Permanent", "BadRequest_MappingReferenceWasNotFound")),
+            During((12,), partial(ended, 1, RETURNS, "Failed", "Unknown", "")),
+            During((14,), partial(ended, 1, RETURNS, "Failed", "Exhausted", "General_InternalServerError")),
         ),
         {
             "permanent-failures": frozenset(
@@ -222,8 +260,8 @@ SCENARIOS = (
         "blobs given up",
         (
             *HEALTHY,
-            During((7,), partial(retried, 1, ORDERS, "AttemptsExhausted")),
-            During((9,), partial(retried, 20, RETURNS, "NotResubmittable")),
+            During((14,), partial(retried, 1, ORDERS, "AttemptsExhausted")),
+            During((14,), partial(retried, 20, RETURNS, "NotResubmittable")),
         ),
         {
             "attempts-exhausted": frozenset(
@@ -238,8 +276,8 @@ SCENARIOS = (
         "operations without a result",
         (
             *HEALTHY,
-            During((3,), partial(settled, ORDERS, "TimedOut")),
-            During((4,), partial(settled, RETURNS, "NotFound")),
+            During((14,), partial(settled, ORDERS, "TimedOut")),
+            During((12,), partial(settled, RETURNS, "NotFound")),
         ),
         {
             "operations-timed-out": frozenset(
@@ -249,7 +287,7 @@ SCENARIOS = (
     ),
     Scenario(
         "an old operation",
-        (*BUSY, During(LONG, partial(waiting, 1, 8000))),
+        (*BUSY, During(LONG, partial(waiting, 1, 7201))),
         {"operations-stuck": alone()},
     ),
     Scenario(
@@ -270,7 +308,7 @@ SCENARIOS = (
     ),
     Scenario(
         "polls that come late",
-        (*BUSY, During(LONG, partial(waiting, 5000, 3000, 2000, 600))),
+        (*BUSY, During(LONG, partial(waiting, 5000, 3000, 2000, 301))),
         {"polls-overdue": alone()},
     ),
     Scenario(
@@ -278,18 +316,18 @@ SCENARIOS = (
         (
             *HEALTHY,
             During((40,), partial(asked, "status", "access_refused", ORDERS)),
-            During((2,), partial(asked, "submit", "role_missing", RETURNS)),
+            During((12,), partial(asked, "submit", "role_missing", RETURNS)),
         ),
         {"access-refused": frozenset({(CLUSTER, "Sales", "Orders"), (CLUSTER, "Sales", "Returns")})},
     ),
     Scenario(
         "throttled for long",
-        (*HEALTHY, During(range(50), partial(asked, "status", "throttled"))),
+        (*HEALTHY, During(range(35), partial(asked, "status", "throttled"))),
         {"throttled": alone(CLUSTER)},
     ),
     Scenario(
         "retries that nobody takes",
-        (POLLER, WORK, *(During((m,), partial(waiting, ingestion_retries=400 - 4 * m)) for m in LONG)),
+        (POLLER, WORK, *(During((m,), partial(waiting, ingestion_retries=80 - m)) for m in LONG)),
         {"retry-queue-growing": alone(RETRIES)},
     ),
     Scenario(
@@ -298,9 +336,10 @@ SCENARIOS = (
         {"registration-stopped": alone()},
     ),
     Scenario("a backlog that nobody measures", BUSY, {"backlog-unmeasured": alone()}),
+    Scenario("a start without figures", (During(range(6), tick),), {"backlog-unmeasured": alone()}),
     Scenario(
         "a function that fails",
-        (*HEALTHY, During(range(0, 30, 2), failing("register_operation"))),
+        (*HEALTHY, During(range(15), failing("register_operation"))),
         {"function-failures": alone("register_operation")},
     ),
     Scenario(
@@ -310,17 +349,17 @@ SCENARIOS = (
     ),
     Scenario(
         "polls that fail",
-        (*HEALTHY, During(range(30), partial(poll_put_off, "not_storable"))),
+        (*HEALTHY, During(range(15), partial(poll_put_off, "not_storable"))),
         {"poll-errors": alone("not_storable")},
     ),
     Scenario(
         "a lost answer",
-        (*HEALTHY, During((6,), partial(retried, 3, ORDERS, "Unknown"))),
+        (*HEALTHY, During((12,), partial(retried, 1, ORDERS, "Unknown"))),
         {"submissions-unknown": alone(CLUSTER, "Sales", "Orders")},
     ),
     Scenario(
         "no operation ID",
-        (*HEALTHY, During((6,), partial(retried, 3, RETURNS, "Untracked"))),
+        (*HEALTHY, During((12,), partial(retried, 1, RETURNS, "Untracked"))),
         {"submissions-untracked": alone(CLUSTER, "Sales", "Returns")},
     ),
 )
