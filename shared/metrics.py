@@ -5,13 +5,13 @@ Where no Application Insights is set a value goes nowhere. Dimensions stay bound
 come from outside an instance tells the first so many apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from opentelemetry.metrics import get_meter
-from opentelemetry.util.types import Attributes
+from opentelemetry.metrics import CallbackOptions, Observation, get_meter
+from opentelemetry.util.types import Attributes, AttributeValue
 
 from shared.endpoints import cluster_name
 from shared.model import Operation
@@ -122,7 +122,30 @@ def _recorder(metric: Metric) -> Callable[[float, Attributes], None]:
         case Kind.HISTOGRAM:
             return _meter.create_histogram(metric.name, metric.unit, metric.meaning).record
         case Kind.GAUGE:
-            return _meter.create_gauge(metric.name, metric.unit, metric.meaning).set
+            readings = _Readings()
+            _meter.create_observable_gauge(metric.name, [readings.take], metric.unit, metric.meaning)
+            return readings.put
+
+
+class _Readings:
+    """A gauge's values, each of which is sent once.
+
+    The SDK's own gauge sends its last value again with every sending: as if measured anew, for as long as the instance
+    lives, and also when another one measures by then.
+    """
+
+    def __init__(self) -> None:
+        self._latest: dict[frozenset[tuple[str, AttributeValue]], float] = {}
+
+    def put(self, value: float, dimensions: Attributes) -> None:
+        """Take the place of the value before."""
+        self._latest[frozenset((dimensions or {}).items())] = value
+
+    def take(self, _: CallbackOptions) -> Iterator[Observation]:
+        """What has not been sent."""
+        while self._latest:
+            dimensions, value = self._latest.popitem()
+            yield Observation(value, dict(dimensions))
 
 
 def _names(operation: Operation) -> dict[str, str]:

@@ -34,6 +34,16 @@ def test_a_gauge_keeps_the_last_value() -> None:
     assert recorded.of(metrics.QUEUE_LENGTH) == {("q",): 5}
 
 
+def test_a_gauges_value_is_sent_once() -> None:
+    recorded = Recorded()
+    record(metrics.POLLS_LAG, 7)
+    assert recorded.of(metrics.POLLS_LAG) == {(): 7}
+    later = Recorded()
+    record(metrics.POLLS_OVERDUE, 1)
+    assert later.of(metrics.POLLS_OVERDUE) == {(): 1}
+    assert later.of(metrics.POLLS_LAG) == {}
+
+
 def test_a_histogram_takes_part_of_an_operations_names() -> None:
     recorded = Recorded()
     record(metrics.ADX_LATENCY, 0.5, OPERATION, call="status")
