@@ -13,6 +13,7 @@ from azure.monitor.opentelemetry.exporter import (
 )
 from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -57,6 +58,8 @@ class Export:
         trace.set_tracer_provider(self._traces)
         metrics.set_meter_provider(self._metrics)
         handler = LoggingHandler(logging.getLevelNamesMapping()[telemetry.log_level.upper()], self._logs)
+        # What the exporters say of a sending would be sent, and said something of, without end.
+        handler.addFilter(lambda _: is_instrumentation_enabled())
         for name in (LOGGER, *LIBRARIES):
             logging.getLogger(name).addHandler(handler)
 

@@ -22,9 +22,11 @@ def main() -> None:
     # The exporters send what is left when the process ends: the collector has to outlive them.
     atexit.register(collector.stop)
     collector.start()
-    # As in the worker and in the app: the exporter's own lines about what it sends are not to be sent.
+    # As in the worker, and in the app.
     logging.getLogger().setLevel(logging.INFO)
     library_logs.tame()
+    # As someone does who looks for a fault.
+    logging.getLogger("azure").setLevel(logging.INFO)
     export = Export(Telemetry(collector.connection_string, sampling_percent=100))
     emitted = []
     for emission in EMISSIONS:

@@ -73,3 +73,13 @@ def test_the_telemetry_went_to_the_given_endpoint_and_nowhere_else(emissions: Em
 
 def test_each_emission_arrived(emissions: Emissions) -> None:
     assert all(emitted.envelopes for emitted in emissions.of.values())
+
+
+def test_the_exporters_own_lines_are_not_sent(emissions: Emissions) -> None:
+    loggers = {
+        envelope["data"]["baseData"]["properties"]["logger_name"]
+        for emitted in emissions.of.values()
+        for envelope in emitted.envelopes
+        if envelope["data"]["baseType"] == "MessageData"
+    }
+    assert loggers == {"tracker"}
