@@ -61,10 +61,18 @@ def test_no_output_comes_back_as_the_value_of_a_parameter() -> None:
     assert outputs & {match["variable"] for match in ASSIGNED.values()} == set()
 
 
-def test_the_page_explains_every_parameter() -> None:
+def test_the_page_explains_every_parameter_with_its_default() -> None:
     page = (FOLDER / "README.md").read_text()
-    explained = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    assert sorted(explained) == sorted(PARAMETERS)
+    explained = re.findall(r"^\| `(\w+)` \| [\w\[\]]+ \| ([^|]+) \| \w", page, re.MULTILINE)
+    assert explained == [(name, _in_words(each["default"])) for name, each in PARAMETERS.items()]
+
+
+def _in_words(default: object) -> str:
+    if default is None:
+        return "required"
+    if default in ("", [], {}):
+        return "empty"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
 def test_an_allowed_value_is_the_default() -> None:

@@ -166,7 +166,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   properties: union(platformSettings, trackerSettings)
 }
 
-// Publishing is by Entra ID: no user name and password.
+// Publishing is by Entra ID alone.
 resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
   parent: app
   name: 'ftp'
