@@ -428,7 +428,7 @@ module adx 'modules/adx.bicep' = [for database in databases: {
 
 module blobAccess 'modules/blob-access.bicep' = [for account in blobAccounts: {
   name: 'blob-access-${uniqueString(token, account.name)}'
-  scope: resourceGroup(account.?resourceGroup ?? resourceGroup().name)
+  scope: resourceGroup(account.?subscriptionId ?? subscription().subscriptionId, account.?resourceGroup ?? resourceGroup().name)
   params: {
     accountName: account.name
     containerNames: account.?containers ?? []

@@ -23,7 +23,6 @@ param deploymentContainerName string
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   // checkov:skip=CKV_AZURE_206: redundancy is the parameter storageSku; Standard_LRS keeps three copies and is the cheapest
   // checkov:skip=CKV_AZURE_35: without privateNetworking the app's instances have no address that a rule could name; access needs a role of Entra ID all the same
-  // checkov:skip=CKV_AZURE_59: the same: it is Disabled with privateNetworking; anonymous access is off either way (allowBlobPublicAccess)
   name: name
   location: location
   tags: tags

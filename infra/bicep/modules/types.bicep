@@ -19,9 +19,10 @@ type AdxDatabase = {
 }
 
 @export()
-@description('A storage account whose blobs are loaded, its resource group (default: this one) and containers (default: all).')
+@description('A storage account whose blobs are loaded; its subscription and resource group (default: these) and containers (default: all).')
 type BlobAccount = {
   name: string
+  subscriptionId: string?
   resourceGroup: string?
   containers: array?
 }
