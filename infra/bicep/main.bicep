@@ -181,6 +181,9 @@ param logLevel string = 'info'
 @description('Resource ID of a Log Analytics workspace that is there; empty: one is made.')
 param existingWorkspaceId string = ''
 
+@description('Region of that workspace, where the alert rules have to be; empty: the region of the rest.')
+param existingWorkspaceRegion string = ''
+
 @description('Days that a workspace made here keeps its data.')
 @minValue(30)
 @maxValue(730)
@@ -196,7 +199,7 @@ param existingActionGroupIds string[] = []
 param alertThresholds object = {}
 
 @description('Address of docs/runbook.md where the people on call read it; alerts link to its sections.')
-param runbookUrl string = ''
+param runbookUrl string = 'docs/runbook.md'
 
 // ---- Scale
 
@@ -440,8 +443,8 @@ module blobAccess 'modules/blob-access.bicep' = [for account in blobAccounts: {
 module alerts 'modules/alerts.bicep' = {
   name: 'alerts-${token}'
   params: {
-    name: workloadName
-    location: region
+    name: environmentName
+    location: empty(existingWorkspaceRegion) ? region : existingWorkspaceRegion
     tags: allTags
     workspaceId: monitoring.outputs.workspaceId
     componentId: monitoring.outputs.componentId
@@ -450,7 +453,10 @@ module alerts 'modules/alerts.bicep' = {
     thresholds: alertThresholds
     handoff: retryMode == 'handoff'
     runbookUrl: runbookUrl
+    operationsQueue: operationsQueue
+    retryQueue: retryQueue
   }
+  // One of them is about the account, which has to be there.
   dependsOn: [queuesAndTables]
 }
 

@@ -63,11 +63,12 @@ param resultsRetentionDays = int(readEnvironmentVariable('RESULTS_RETENTION_DAYS
 param traceSamplingPercent = int(readEnvironmentVariable('TRACE_SAMPLING_PERCENT', '10'))
 param logLevel = readEnvironmentVariable('LOG_LEVEL', 'info')
 param existingWorkspaceId = readEnvironmentVariable('EXISTING_WORKSPACE_ID', '')
+param existingWorkspaceRegion = readEnvironmentVariable('EXISTING_WORKSPACE_REGION', '')
 param workspaceRetentionDays = int(readEnvironmentVariable('WORKSPACE_RETENTION_DAYS', '30'))
 param alertEmailAddresses = json(readEnvironmentVariable('ALERT_EMAIL_ADDRESSES', '[]'))
 param existingActionGroupIds = json(readEnvironmentVariable('EXISTING_ACTION_GROUP_IDS', '[]'))
 param alertThresholds = json(readEnvironmentVariable('ALERT_THRESHOLDS', '{}'))
-param runbookUrl = readEnvironmentVariable('RUNBOOK_URL', '')
+param runbookUrl = readEnvironmentVariable('RUNBOOK_URL', 'docs/runbook.md')
 
 // ---- Scale
 
