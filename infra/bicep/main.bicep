@@ -377,7 +377,6 @@ module network 'modules/network.bicep' = if (privateNetworking) {
   name: 'network-${token}'
   params: {
     name: 'vnet-${suffix}'
-    endpointPrefix: 'pep-'
     location: region
     tags: allTags
     addressPrefix: networkPrefix

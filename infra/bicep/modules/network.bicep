@@ -5,9 +5,6 @@ import { PrivateEndpoint } from 'types.bicep'
 @description('Name of the network.')
 param name string
 
-@description('Name of the private endpoints, before which account and service they are for.')
-param endpointPrefix string
-
 @description('Region.')
 param location string
 
@@ -108,7 +105,7 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
 }]
 
 resource privateEndpoints 'Microsoft.Network/privateEndpoints@2024-05-01' = [for endpoint in endpoints: {
-  name: '${endpointPrefix}${endpoint.accountName}-${endpoint.service}'
+  name: 'pep-${endpoint.accountName}-${endpoint.service}'
   location: location
   tags: tags
   properties: {
