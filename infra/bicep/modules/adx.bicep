@@ -17,7 +17,8 @@ param scriptTag string
 
 // A name may have spaces, dots and hyphens, so it is quoted.
 var commands = map(tableNames, table => '.add table [\'${table}\'] ingestors (\'aadapp=${clientId};${tenant().tenantId}\') \'ADX ingestion tracker\'')
-var scriptContent = join(commands, '\n\n')
+// Commands are told apart by one line break: https://learn.microsoft.com/azure/data-explorer/database-script
+var scriptContent = join(commands, '\n')
 
 resource cluster 'Microsoft.Kusto/clusters@2024-04-13' existing = {
   name: clusterName
