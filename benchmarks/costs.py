@@ -76,6 +76,7 @@ BLOB_OTHERS = Price("Blob Storage, hot, LRS: leases and other operations", 0.004
 LOG_DATA = Price("Log Analytics: Analytics logs, 90 days kept", 2.30, 1, "GB", _MONITOR_PAGE, 5)
 LOG_RETENTION = Price("Log Analytics: kept longer than 90 days (not in the sums)", 0.10, 1, "GB-month", _MONITOR_PAGE)
 LOG_ALERTS = Price("Log alert, every 5 minutes", 1.50, 1, "rule-month", _MONITOR_PAGE)
+LOG_ALERTS_SELDOM = Price("Log alert, every 15 minutes", 0.50, 1, "rule-month", _MONITOR_PAGE)
 LOG_ALERT_SERIES = Price("Log alert, every 5 minutes: each further time series", 0.15, 1, "series-month", _MONITOR_PAGE)
 METRIC_ALERTS = Price("Metric alert", 0.10, 1, "series-month", _MONITOR_PAGE)
 PRIVATE_ENDPOINTS = Price("Private endpoint", 0.01, 1, "hour", _LINK_PAGE)
@@ -91,6 +92,7 @@ PRICES = (
     LOG_DATA,
     LOG_RETENTION,
     LOG_ALERTS,
+    LOG_ALERTS_SELDOM,
     LOG_ALERT_SERIES,
     METRIC_ALERTS,
     PRIVATE_ENDPOINTS,
@@ -158,10 +160,11 @@ _SERIES = 6
 _GAUGES = 10
 """``measure_backlog`` sends these each minute."""
 
-LOG_RULES = 14
-LOG_SERIES = 10
+LOG_RULES = {"PT5M": 15, "PT15M": 1}
 METRIC_RULES = 1
-"""Alert rules, and how many time series those with dimensions have beyond the first. Assumed."""
+"""Alert rules by how often they run; a test compares them with infra/bicep/alerts.yaml."""
+LOG_SERIES = 10
+"""How many time series the rules with dimensions have beyond the first. Assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,7 +428,10 @@ def cost(load: Load) -> Cost:
         + BLOB_WRITES.cost(used.blob_writes)
         + BLOB_OTHERS.cost(used.blob_others),
         logs=LOG_DATA.cost(used.log_gb),
-        alerts=LOG_ALERTS.cost(LOG_RULES) + LOG_ALERT_SERIES.cost(LOG_SERIES) + METRIC_ALERTS.cost(METRIC_RULES),
+        alerts=LOG_ALERTS.cost(LOG_RULES["PT5M"])
+        + LOG_ALERTS_SELDOM.cost(LOG_RULES["PT15M"])
+        + LOG_ALERT_SERIES.cost(LOG_SERIES)
+        + METRIC_ALERTS.cost(METRIC_RULES),
     )
 
 

@@ -174,7 +174,7 @@ param resultsRetentionDays int = 90
 @maxValue(100)
 param traceSamplingPercent int = 10
 
-@description('With warning, lines of level info are neither logged nor sent.')
+@description('With warning, log lines of level info are not sent to Application Insights.')
 @allowed(['info', 'warning'])
 param logLevel string = 'info'
 

@@ -4,8 +4,12 @@ out.
 
 import base64
 import json
+from collections.abc import Iterator
+
+import pytest
 
 from local.adx_simulator import AdxSimulator, Answer, BlobFault
+from tests.support.collector import Collector
 from tests.support.planted import Planted, stored, without
 from tests.support.world import DATABASE, World, eventually
 
@@ -63,7 +67,13 @@ def refused_messages(planted: Planted) -> list[str]:
     ]
 
 
-def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSimulator) -> None:
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as running:
+        yield running
+
+
+def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSimulator, collector: Collector) -> None:
     planted = Planted()
     # So that the answers of ADX bring the blob's SAS too.
     adx.configure(show_url_query=True)
@@ -75,7 +85,11 @@ def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSi
         table = f"{world.table}b" if name == "refused" else world.table
         plain, detailed = planted_answers(planted, name, bad)
         adx.plant(operation_id=name, database=DATABASE, table=table, plain=plain, detailed=detailed)
-    host = world.start_host(log_level="debug")
+    host = world.start_host(
+        log_level="debug",
+        APPLICATIONINSIGHTS_CONNECTION_STRING=collector.connection_string,
+        TRACE_SAMPLING_PERCENT="100",
+    )
     flaky = world.submit_and_post(
         [url],
         properties={"format": "csv", "note": planted.text("properties")},
@@ -103,7 +117,9 @@ def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSi
 
     # What can't be accepted is kept as it came. Nothing else may hold a secret: nothing is outstanding any more.
     by_contract = {f"queue {name}-poison": "kept as it came" for name in world.names.values()}
-    output = [("output of the host", host.output())]
+    telemetry = collector.take()
+    assert {each["data"]["baseType"] for each in telemetry} == {"MetricData", "MessageData", "RemoteDependencyData"}
+    output = [("output of the host", host.output()), ("telemetry", json.dumps(telemetry))]
     places = list(stored(world.tables, world.queues))
     assert planted.leaks(output) == []
     assert planted.leaks(without(places, by_contract)) == []

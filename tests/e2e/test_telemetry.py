@@ -1,4 +1,4 @@
-"""What Application Insights is sent of an operation's life: by the app in the local host, through the real exporters."""
+"""What Application Insights is sent of an operation's life, by the app in its host through the real exporters."""
 
 import hashlib
 from collections import Counter
@@ -20,10 +20,16 @@ def collector() -> Iterator[Collector]:
         yield running
 
 
-def live(world: World, adx: AdxSimulator, collector: Collector, **settings: str) -> tuple[str, list[Envelope]]:
+def live(
+    world: World, adx: AdxSimulator, collector: Collector, percent: int = 10, log_level: str = "info"
+) -> tuple[str, list[Envelope]]:
     """An operation of which one blob fails for good and one is loaded by its retry; all that was sent of it."""
     adx.set_faults([BlobFault(kind="transient", url_contains="flaky", submissions=1)])
-    host = world.start_host(APPLICATIONINSIGHTS_CONNECTION_STRING=collector.connection_string, **settings)
+    host = world.start_host(
+        APPLICATIONINSIGHTS_CONNECTION_STRING=collector.connection_string,
+        TRACE_SAMPLING_PERCENT=str(percent),
+        LOG_LEVEL=log_level,
+    )
     urls = [world.upload("good.csv", GOOD), world.upload("flaky.csv", GOOD), world.url("missing.csv")]
     operation_id = world.submit_and_post(urls)
     world.post("{no JSON")
@@ -49,7 +55,7 @@ def figures(envelopes: Sequence[Envelope], name: str, *dimensions: str) -> Count
 def test_an_operation_and_its_retry_are_one_trace_with_its_log_lines(
     world: World, adx: AdxSimulator, collector: Collector
 ) -> None:
-    operation_id, envelopes = live(world, adx, collector, TRACE_SAMPLING_PERCENT="100")
+    operation_id, envelopes = live(world, adx, collector, percent=100)
     names = [world.env["KUSTO_INGEST_URI"], DATABASE, world.table, operation_id]
     trace = hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
     own = [each for each in envelopes if each["tags"].get("ai.operation.id") == trace]
@@ -62,7 +68,7 @@ def test_an_operation_and_its_retry_are_one_trace_with_its_log_lines(
     assert lines["operation.registered"] == lines["operation.settled"] == 2
     assert (lines["blob.failed"], lines["blobs.retry_enqueued"], lines["blobs.resubmitted"]) == (1, 1, 1)
     (failed,) = [each for each in data(own, "MessageData") if each["properties"]["event"] == "blob.failed"]
-    assert failed["severityLevel"] == "Warning"
+    assert failed["severityLevel"] == 2
     assert failed["properties"]["error_code"] == "Download_SourceNotFound"
     assert {each["tags"]["ai.cloud.role"] for each in envelopes} == {"adx-ingestion-tracker"}
 
@@ -85,14 +91,14 @@ def test_the_metrics_agree_with_what_happened(world: World, adx: AdxSimulator, c
 def test_without_sampling_only_failures_are_sent_as_spans_and_every_log_line(
     world: World, adx: AdxSimulator, collector: Collector
 ) -> None:
-    _, envelopes = live(world, adx, collector, TRACE_SAMPLING_PERCENT="0")
+    _, envelopes = live(world, adx, collector, percent=0)
     assert [each["name"] for each in data(envelopes, "RemoteDependencyData") if each["success"]] == []
     lines = Counter(each["properties"]["event"] for each in data(envelopes, "MessageData"))
     assert lines["operation.settled"] == 2
 
 
 def test_with_log_level_warning_info_lines_stay_here(world: World, adx: AdxSimulator, collector: Collector) -> None:
-    _, envelopes = live(world, adx, collector, LOG_LEVEL="warning")
+    _, envelopes = live(world, adx, collector, log_level="warning")
     lines = Counter(each["properties"]["event"] for each in data(envelopes, "MessageData"))
     assert lines == {"blob.failed": 1, "message.refused": 1}
 

@@ -19,8 +19,6 @@ PLATFORM = {
     "IngestionStorage__credential": "the triggers reach the queues by identity",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "host and exporter authenticate by identity",
     "PYTHON_ENABLE_OPENTELEMETRY": "the worker tells the host not to send log lines a second time",
-    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "no statistics of the exporter's own",
-    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "no remote configuration of the exporter",
 }
 
 # What Flex Consumption does not take: https://learn.microsoft.com/azure/azure-functions/functions-app-settings.

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from azure.monitor.opentelemetry.exporter import (
     AzureMonitorLogExporter,
     AzureMonitorMetricExporter,
@@ -31,7 +33,8 @@ from shared.model import Operation
 from shared.telemetry import event
 from tests.support.http_server import Reply, ScriptedServer
 
-PAGE = Path(__file__).parents[2] / "docs" / "deploy.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "deploy.md"
 SMALL = Load(operations=100, tables=1, memory=0.5, retried=0)
 LOADS = st.builds(
     Load,
@@ -218,3 +221,8 @@ def log(provider: LoggerProvider) -> None:
     logger.removeHandler(handler)
     logger.setLevel(level)
     provider.shutdown()
+
+
+def test_the_alert_rules_are_those_that_are_deployed() -> None:
+    alerts = yaml.safe_load((ROOT / "infra" / "bicep" / "alerts.yaml").read_text())["alerts"]
+    assert Counter(each["every"] for each in alerts if "only" not in each) == costs.LOG_RULES

@@ -80,9 +80,6 @@ var platformSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   // The worker tells the host that the app exports its log lines itself; otherwise each would arrive twice.
   PYTHON_ENABLE_OPENTELEMETRY: 'true'
-  // The exporter's own statistics and remote configuration go elsewhere than to the component.
-  APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL: 'true'
-  APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED: 'true'
 }
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
