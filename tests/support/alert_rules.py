@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from statistics import fmean
 from typing import Any
 
@@ -82,9 +83,10 @@ class Rule:
         return bool(known) and OPERATORS[self.operator](AGGREGATIONS[self.aggregation](known), self.threshold)
 
 
-def all_rules() -> list[Rule]:
+@cache
+def all_rules() -> tuple[Rule, ...]:
     """The rules of alerts.yaml."""
-    return [_rule(alert) for alert in alerts()]
+    return tuple(_rule(alert) for alert in alerts())
 
 
 def _rule(alert: Mapping[str, Any]) -> Rule:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import duckdb_kql
 import pyarrow as pa
@@ -25,6 +25,8 @@ _SQL = {
     "real": "DOUBLE",
     "string": "VARCHAR",
 }
+# They go in as JSON.
+_DYNAMIC = {name for columns in TABLES.values() for name, type_ in columns.items() if type_ == "dynamic"}
 # Beyond any row of a test.
 _ALL = timedelta(days=3650)
 
@@ -43,7 +45,9 @@ class Workspace:
         """Take rows in, each into the table that its ``Type`` names."""
         by_table: dict[str, list[Row]] = {}
         for row in rows:
-            by_table.setdefault(row["Type"], []).append({name: _value(value) for name, value in row.items()})
+            by_table.setdefault(row["Type"], []).append(
+                row | {name: json.dumps(row[name]) for name in _DYNAMIC & row.keys()}
+            )
         for table, those in by_table.items():
             self._database.register("incoming", pa.Table.from_pylist(those))
             self._database.execute(f'INSERT INTO stored."{table}" SELECT * FROM incoming')  # noqa: S608, a name of ours
@@ -83,8 +87,3 @@ class Workspace:
 def _sql(text: str, now: datetime) -> duckdb_kql.TranslationResult:
     """A query in SQL. Reading one takes many times as long as running it."""
     return duckdb_kql.to_sql(text, {name: list(columns) for name, columns in TABLES.items()}, query_now=now)
-
-
-def _value(value: Any) -> Any:  # noqa: ANN401, of any column
-    """A dynamic value goes in as JSON."""
-    return json.dumps(value) if isinstance(value, dict | list) else value
