@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,14 @@ async def run(
         AppRefused: The app could not be loaded, or its storage does not answer, or its port is taken.
         SettingsRefused: A setting is missing or wrong.
     """
+    ending = threading.Event()
     if options.exit_with_parent:
         grace = options.grace_seconds + EXIT_SECONDS
-        watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM), grace_seconds=grace)
+        # Not once it ends by itself: the signal would cut off what the app has to send at its exit.
+        watch_parent(
+            lambda: None if ending.is_set() else os.kill(os.getpid(), signal.SIGTERM),
+            grace_seconds=grace,
+        )
     apply_settings(options.app, options.settings, environment)
     host = read_host_options(options.app, environment)
     os.chdir(options.app)
@@ -84,6 +90,7 @@ async def run(
         await http.prepare()
     announce(list(listeners), http.uri if http else None)
     await _listen([listener.listen for listener in dict.fromkeys(listeners.values())], stopping, options.grace_seconds)
+    ending.set()
     return sorted(names.values())
 
 

@@ -6,13 +6,12 @@ what is too large, too old or too much, and asks for a token where local authent
 
 import gzip
 import json
+import uuid
 from typing import Any, override
 
 from tests.support.http_server import Received, Reply, ScriptedServer
 
 PATHS = frozenset({"/v2/track", "/v2.1/track"})
-INSTRUMENTATION_KEY = "00000000-0000-0000-0000-000000000001"
-
 type Envelope = dict[str, Any]
 
 
@@ -22,11 +21,13 @@ class Collector(ScriptedServer):
     def __init__(self) -> None:
         super().__init__()
         self._envelopes: list[Envelope] = []
+        # Its own: what could not be sent is kept on disk for the next sender of the same key.
+        self.instrumentation_key = str(uuid.uuid4())
 
     @property
     def connection_string(self) -> str:
         """What `APPLICATIONINSIGHTS_CONNECTION_STRING` has to be to send it telemetry."""
-        return f"InstrumentationKey={INSTRUMENTATION_KEY};IngestionEndpoint={self.origin}/"
+        return f"InstrumentationKey={self.instrumentation_key};IngestionEndpoint={self.origin}/"
 
     def take(self) -> list[Envelope]:
         """The envelopes that have come since the last time."""
