@@ -70,6 +70,8 @@ def test_the_documentations_commands_of_adx_are_right_but_for_the_names_to_fill_
 ) -> None:
     assert commands()
     for command in commands():
+        # Of one that it does not know it knows no result, and says nothing.
+        assert analyses[command.text].columns, command.place
         for said in analyses[command.text].diagnostics:
             name = command.text[said.start : said.start + said.length]
             assert said.code in UNKNOWN_NAME, (command.place, said)
