@@ -5,6 +5,7 @@ Where no Application Insights is set a value goes nowhere. Dimensions stay bound
 come from outside an instance tells the first so many apart.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -92,6 +93,8 @@ QUEUE_LENGTH = Metric(
 )
 
 _meter = get_meter("tracker")
+# Two threads would make two instruments of one name.
+_making = threading.Lock()
 
 
 def record(metric: Metric, value: float = 1, about: Operation | None = None, **more: str) -> None:
@@ -111,7 +114,9 @@ def record(metric: Metric, value: float = 1, about: Operation | None = None, **m
     if dimensions.keys() != set(metric.dimensions):
         raise TypeError(f"{metric.name} has the dimensions {metric.dimensions}, not {tuple(dimensions)}")
     bounded = {name: _bounded(name, value) for name, value in dimensions.items()}
-    _recorder(metric)(value, bounded)
+    with _making:
+        put = _recorder(metric)
+    put(value, bounded)
 
 
 @cache
