@@ -4,6 +4,7 @@ It is measured by a timer of its own and not by each poll, as it reads all that 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from shared import metrics
 from shared.ambient import Ambient
@@ -23,11 +24,14 @@ class Backlog:
         """Record it all, the queues last: counting operations may take some seconds."""
         now = self._now()
         census = self._outstanding.census(now)
-        age = (now - census.oldest_registered_at).total_seconds() if census.oldest_registered_at else 0.0
-        lag = (now - census.first_due_at).total_seconds() if census.first_due_at else 0.0
         metrics.record(metrics.OPERATIONS_OUTSTANDING, census.outstanding)
-        metrics.record(metrics.OPERATIONS_OLDEST_AGE, age)
+        metrics.record(metrics.OPERATIONS_OLDEST_AGE, _seconds(census.oldest_registered_at, now))
         metrics.record(metrics.POLLS_OVERDUE, census.overdue)
-        metrics.record(metrics.POLLS_LAG, max(lag, 0.0))
+        metrics.record(metrics.POLLS_LAG, _seconds(census.first_due_at, now))
         for name, queue in self._queues.items():
             metrics.record(metrics.QUEUE_LENGTH, queue.length(), queue=name)
+
+
+def _seconds(since: datetime | None, now: datetime) -> float:
+    """0 without a time, and for one that another instance's clock puts after now."""
+    return max((now - since).total_seconds(), 0.0) if since else 0.0

@@ -92,6 +92,7 @@ QUEUE_LENGTH = Metric(
     ("queue",),
 )
 
+# It may be asked for before there is a provider: what it makes goes to the provider once there is one.
 _meter = get_meter("tracker")
 # Two threads would make two instruments of one name.
 _making = threading.Lock()
@@ -110,10 +111,10 @@ def record(metric: Metric, value: float = 1, about: Operation | None = None, **m
         TypeError: these are not the metric's dimensions.
     """
     named = _names(about) if about else {}
-    dimensions = {name: value for name, value in named.items() if name in metric.dimensions} | more
+    dimensions = {name: text for name, text in named.items() if name in metric.dimensions} | more
     if dimensions.keys() != set(metric.dimensions):
         raise TypeError(f"{metric.name} has the dimensions {metric.dimensions}, not {tuple(dimensions)}")
-    bounded = {name: _bounded(name, value) for name, value in dimensions.items()}
+    bounded = {name: _bounded(name, text) for name, text in dimensions.items()}
     with _making:
         put = _recorder(metric)
     put(value, bounded)
@@ -143,7 +144,7 @@ class _Readings:
         self._latest: dict[frozenset[tuple[str, AttributeValue]], float] = {}
 
     def put(self, value: float, dimensions: Attributes) -> None:
-        """Take the place of the value before."""
+        """Take the place of the value before. A sending in another thread has this one or the next."""
         self._latest[frozenset((dimensions or {}).items())] = value
 
     def take(self, _: CallbackOptions) -> Iterator[Observation]:

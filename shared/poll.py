@@ -198,7 +198,7 @@ class Poller:
             run.count("left")
             return None
         try:
-            with step("poll", before.operation, before.root_operation_id, before.attempt, no_failure=OperationGone):
+            with step("poll", before.operation, before.root_operation_id, before.attempt, expected=OperationGone):
                 after = self._poll(before, run)
         except OperationGone:
             return None

@@ -105,7 +105,7 @@ class Redriver:
         """
         operation = request.message.operation
         pointer, row = self._ended(operation)
-        with step("redrive", operation, row.root_operation_id, row.attempt, no_failure=RedriveRefused):
+        with step("redrive", operation, row.root_operation_id, row.attempt, expected=RedriveRefused):
             return self._redrive(request, pointer, row)
 
     def _redrive(self, request: BlobsRequest, pointer: Pointer, row: OperationRow) -> Redriven:

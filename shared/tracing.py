@@ -22,6 +22,7 @@ type Attributes = Mapping[str, str | int]
 
 _tracer = trace.get_tracer("tracker")
 
+# The process's, as the providers are; a dictionary, since it is changed and not replaced.
 _share = {"percent": 100}
 
 
@@ -42,7 +43,7 @@ def step(
     root_operation_id: str,
     attempt: int,
     *,
-    no_failure: type[Exception] | tuple[()] = (),
+    expected: type[Exception] | tuple[()] = (),
 ) -> Iterator[None]:
     """Take what is done within for one step of the operation's trace; an error that leaves it is its failure.
 
@@ -51,12 +52,13 @@ def step(
         operation: Whose step it is.
         root_operation_id: The operation that upstream submitted.
         attempt: The operation's.
-        no_failure: An error that is none.
+        expected: An error that is no failure.
     """
     root = replace(operation, operation_id=root_operation_id)
     # The function's invocation, if the host has named it; a poll has an invocation and a trace of its own.
     invocation = trace.get_current_span().get_span_context()
     links = [Link(invocation)] if invocation.is_valid else []
+    # The operation as a span that is never sent: it only holds the operation's steps together, which are hours apart.
     whole = SpanContext(int(root.key, 16), int(operation.key[:16], 16), True, TraceFlags(TraceFlags.SAMPLED))  # noqa: FBT003, is_remote
     attributes: Attributes = {
         "operation_id": operation.operation_id,
@@ -68,17 +70,17 @@ def step(
     }
     token = context.attach(trace.set_span_in_context(NonRecordingSpan(whole)))
     try:
-        with _written_down(name, SpanKind.INTERNAL, attributes, no_failure, links):
+        with _written_down(name, SpanKind.INTERNAL, attributes, expected, links):
             yield
     finally:
         context.detach(token)
 
 
 @contextmanager
-def call(name: str, operation: Operation, *, no_failure: type[Exception] | tuple[()] = ()) -> Iterator[None]:
-    """Take what is done within for a call of ADX, a part of the present step."""
+def call(name: str, operation: Operation, *, expected: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Take what is done within for a call of ADX, a part of the present step; outside of one it is always sent."""
     attributes = {"operation_id": operation.operation_id, "peer.service": cluster_name(operation.cluster)}
-    with _written_down(name, SpanKind.CLIENT, attributes, no_failure):
+    with _written_down(name, SpanKind.CLIENT, attributes, expected):
         yield
 
 
@@ -87,14 +89,14 @@ def _written_down(
     name: str,
     kind: SpanKind,
     attributes: Attributes,
-    no_failure: type[Exception] | tuple[()],
+    expected: type[Exception] | tuple[()],
     links: list[Link] | None = None,
 ) -> Iterator[None]:
     began = time.time_ns()
     failure: str | None = None
     try:
         yield
-    except no_failure:
+    except expected:
         raise
     except Exception as error:
         # Its name alone: the text of another's error may quote a URL. The log line says more.

@@ -27,7 +27,7 @@ ANSWERS: dict[type[KustoError], str] = {
     Throttled: "throttled",
     Unavailable: "unavailable",
 }
-"""What an error is called as the ``answer`` of a call; without one it is ``ok``."""
+"""What an error is called as the ``answer`` of a call; without one it is ``ok``, and ``failed`` is a defect of ours."""
 
 
 class MeasuredAdx:
@@ -54,11 +54,12 @@ class MeasuredAdx:
 @contextmanager
 def _measured(call: str, operation: Operation) -> Iterator[None]:
     began = time.monotonic()
-    answer = "ok"
+    answer = "failed"
     try:
         # A 404 is what ADX says of an operation that it does not show yet.
-        with tracing.call(f"adx.{call}", operation, no_failure=OperationNotFound):
+        with tracing.call(f"adx.{call}", operation, expected=OperationNotFound):
             yield
+        answer = "ok"
     except KustoError as error:
         answer = ANSWERS[type(error)]
         raise

@@ -174,8 +174,11 @@ def test_each_event_of_a_query_is_one_of_the_app() -> None:
     assert used - known == set()
 
 
-def test_each_setting_that_is_named_is_one_of_the_app() -> None:
-    known = set(SETTING.findall((ROOT / "docs" / "settings.md").read_text()))
+def test_each_setting_that_is_named_is_one_of_the_app_or_of_its_deployment() -> None:
+    bicep = ROOT / "infra" / "bicep"
+    outputs = set(re.findall(r"^output (\w+)", (bicep / "main.bicep").read_text(), re.MULTILINE))
+    variables = set(re.findall(r"readEnvironmentVariable\('(\w+)'", (bicep / "main.bicepparam").read_text()))
+    known = set(SETTING.findall((ROOT / "docs" / "settings.md").read_text())) | outputs | variables
     named = {name for alert in ALERTS for name in SETTING.findall(alert["description"] + alert["thresholdMeans"])}
     quoted = {name for span in re.findall(r"`([A-Z_]+)(?:=\w+)?`", RUNBOOK) for name in SETTING.findall(span)}
     assert len(named | quoted) > 8

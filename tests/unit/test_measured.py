@@ -56,3 +56,17 @@ def test_an_error_is_an_answer_too(server: ScriptedServer, asker: Asker, status:
         adx.status(asker.operation, details=False)
     assert recorded.of(metrics.ADX_CALLS, "call", "answer") == {("status", answer): 1}
     assert recorded.of(metrics.ADX_LATENCY, "call").keys() == {("status",)}
+
+
+def test_a_defect_of_ours_is_no_good_answer(
+    server: ScriptedServer, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("shared.kusto.client.read_status", broken)
+    adx, recorded = MeasuredAdx(asker.client), Recorded()
+    server.answer(SUMMARY)
+    with pytest.raises(ZeroDivisionError):
+        adx.status(asker.operation, details=False)
+    assert recorded.of(metrics.ADX_CALLS, "call", "answer") == {("status", "failed"): 1}

@@ -72,14 +72,14 @@ def test_what_failed_says_how_and_quotes_nothing() -> None:
     assert "secret" not in span.to_json()
 
 
-def test_an_expected_error_is_no_failure() -> None:
-    with pytest.raises(Gone), tracing.step("poll", OPERATION, "root", 1, no_failure=Gone):
+def test_an_expected_error_is_expected() -> None:
+    with pytest.raises(Gone), tracing.step("poll", OPERATION, "root", 1, expected=Gone):
         raise Gone
     (span,) = spans()
     assert span.status.is_ok
 
 
-def test_sampling_takes_whole_traces_and_leaves_out_no_failure() -> None:
+def test_sampling_takes_whole_traces_and_leaves_out_expected() -> None:
     tracing.sample(10)
     many = [replace(OPERATION, operation_id=str(number)) for number in range(1000)]
     for operation in many:
