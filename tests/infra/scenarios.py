@@ -125,7 +125,8 @@ def settled(about: Operation, state: str) -> None:
     """The end of an operation."""
     metrics.record(metrics.OPERATIONS_SETTLED, 1, about, state=state)
     metrics.record(metrics.OPERATIONS_LATENCY, 900, about)
-    event("operation.settled", state, about=about, state=state, attempt=1, latency_seconds=900)
+    canceled = 3 if state == "Canceled" else 0
+    event("operation.settled", state, about=about, state=state, attempt=1, canceled=canceled, latency_seconds=900)
 
 
 def retried(count: int, about: Operation, outcome: str) -> None:
@@ -179,7 +180,6 @@ BACKLOG = partial(waiting, 9000, 7000, 400, 900, ingestion_operations=600, inges
 MISHAPS = (
     partial(ended, 2, ORDERS, "Failed", "Transient", "General_ThrottledIngestion"),
     partial(ended, 1, ORDERS, "Succeeded", "Permanent", "Skipped_IngestByTagAlreadyExists"),
-    partial(ended, 1, ORDERS, "Canceled", "", ""),
     partial(settled, ORDERS, "PartiallySucceeded"),
     partial(settled, ORDERS, "Failed"),
     partial(settled, ORDERS, "Canceled"),
@@ -255,6 +255,11 @@ SCENARIOS = (
                 }
             )
         },
+    ),
+    Scenario(
+        "blobs that were canceled",
+        (*HEALTHY, During((14,), partial(ended, 3, RETURNS, "Canceled", "", ""))),
+        {"blobs-canceled": frozenset({(CLUSTER, "Sales", "Returns")})},
     ),
     Scenario(
         "blobs given up",
