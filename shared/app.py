@@ -35,7 +35,7 @@ from shared.reenqueue import Reenqueuer
 from shared.register import Registrar
 from shared.resubmit import Resubmitter
 from shared.retry_decision import Rules
-from shared.settings import KustoAuth, RetryMode, Settings
+from shared.settings import KustoAuth, RetryMode, Settings, Telemetry
 from shared.settle import Settler
 from shared.store import tables
 from shared.store.outstanding import OutstandingOperations
@@ -218,13 +218,27 @@ class _Message:
 
 
 @cache
-def _build(settings: Settings) -> Tracker:
-    library_logs.tame()
-    if settings.telemetry.connection_string:
+def _send(telemetry: Telemetry) -> None:
+    """Begin to send telemetry, once: a start that storage fails is tried again, by each invocation."""
+    try:
         # Importing it takes a second, which nobody is to wait for who sends nothing.
         from shared.telemetry_export import Export  # noqa: PLC0415
 
-        Export(settings.telemetry)
+        Export(telemetry)
+    except Exception as error:  # noqa: BLE001, whatever it is: being told is no condition for the work itself
+        event(
+            "telemetry.failed",
+            f"nothing is sent to Application Insights: {type(error).__name__}",
+            level=logging.ERROR,
+            error=redact(str(error).partition("\n")[0]),
+        )
+
+
+@cache
+def _build(settings: Settings) -> Tracker:
+    library_logs.tame()
+    if settings.telemetry.connection_string:
+        _send(settings.telemetry)
     for uri in sorted({settings.ingest_uri, *settings.allowed_ingest_uris}):
         doubt = doubtful_endpoint(uri)
         if doubt:
