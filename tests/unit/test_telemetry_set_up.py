@@ -23,7 +23,7 @@ def settings(number: int) -> Settings:
 def test_a_start_that_storage_fails_again_and_again_sets_telemetry_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Telemetry] = []
 
-    def unreachable(settings: Settings, ambient: Ambient) -> None:
+    def unreachable(_: Settings, __: Ambient) -> None:
         raise StorageFailed("no storage")
 
     monkeypatch.setattr(telemetry_export, "Export", made.append)
@@ -42,7 +42,7 @@ def test_telemetry_that_can_not_be_set_up_stops_nobody_and_is_told_once(
         raise ValueError(f"can't read {telemetry.connection_string}?sig=c2VjcmV0MTIz")
 
     monkeypatch.setattr(telemetry_export, "Export", broken)
-    monkeypatch.setattr(app, "Tracker", lambda settings, ambient: "the app")
+    monkeypatch.setattr(app, "Tracker", lambda _, __: "the app")
     mine = settings(2)
     assert [tracker(mine), tracker(mine)] == ["the app", "the app"]
     (record,) = [each for each in caplog.records if each.name == "tracker"]
