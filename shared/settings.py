@@ -29,7 +29,7 @@ _DEVELOPMENT_STORAGE = (
 )
 # Storage takes 63 characters; "-poison" takes 7 of them.
 _QUEUE_NAME = re.compile(r"(?=.{3,56}$)[a-z0-9]+(-[a-z0-9]+)*")
-_INSIGHTS = re.compile(r"(?i)(^|;)\s*InstrumentationKey=[0-9a-f-]{36}\s*(;|$)")
+_INSTRUMENTATION_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Queue Storage keeps a message invisible for seven days at most.
 _LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 1
 
@@ -243,21 +243,36 @@ def _retrying(read: "_Reader") -> Retrying:
 
 
 def _telemetry(read: "_Reader") -> Telemetry:
-    connection_string = read.text("APPLICATIONINSIGHTS_CONNECTION_STRING")
-    if connection_string and not _INSIGHTS.search(connection_string):
-        read.problem(
-            "APPLICATIONINSIGHTS_CONNECTION_STRING",
-            "a value that is no connection string (not shown)",
-            "InstrumentationKey=…;IngestionEndpoint=https://… as the portal shows it",
-        )
     return Telemetry(
-        connection_string,
+        _insights(read),
         read.integer("TRACE_SAMPLING_PERCENT", 10, 0, 100),
         read.choice("LOG_LEVEL", LogLevel.INFO),
         # Both are the platform's: https://learn.microsoft.com/azure/app-service/reference-app-settings
         role=read.text("WEBSITE_SITE_NAME") or "adx-ingestion-tracker",
         instance=read.text("WEBSITE_INSTANCE_ID") or socket.gethostname(),
     )
+
+
+def _insights(read: "_Reader") -> str:
+    """The connection string as the exporters take it: they refuse an empty part and capitals, which the host takes."""
+    parts = [part.partition("=") for part in read.text("APPLICATIONINSIGHTS_CONNECTION_STRING").split(";")]
+    fields = {name.strip().lower(): value.strip() for name, _, value in parts if name.strip()}
+    if not fields:
+        return ""
+    key = fields.get("instrumentationkey", "").lower()
+    endpoint = fields.get("ingestionendpoint")
+    if (
+        not _INSTRUMENTATION_KEY.fullmatch(key)
+        or any("=" in value for value in fields.values())
+        or fields.get("authorization", "ikey").lower() != "ikey"
+        or (endpoint is not None and not re.match(r"(?i)https?://[^\s/]", endpoint))
+    ):
+        read.problem(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING",
+            "a value that is no connection string (not shown)",
+            "InstrumentationKey=…;IngestionEndpoint=https://… as the portal shows it",
+        )
+    return ";".join(f"{name}={value}" for name, value in (fields | {"instrumentationkey": key}).items())
 
 
 def _seconds(time: timedelta) -> int:

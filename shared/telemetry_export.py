@@ -45,6 +45,8 @@ class Export:
     def __init__(self, telemetry: Telemetry) -> None:
         for name in _QUIET:
             os.environ.setdefault(name, "true")
+        # They read this too, whatever they are given, and refuse what settings have put right.
+        os.environ["APPLICATIONINSIGHTS_CONNECTION_STRING"] = telemetry.connection_string
         resource = Resource({"service.name": telemetry.role, "service.instance.id": telemetry.instance})
         # By identity where APPLICATIONINSIGHTS_AUTHENTICATION_STRING says so: the exporters read it, as the host does.
         to = {"connection_string": telemetry.connection_string}

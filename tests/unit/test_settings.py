@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from azure.data.tables import TableServiceClient
+from azure.monitor.opentelemetry.exporter._connection_string_parser import ConnectionStringParser
 from azure.storage.queue import QueueServiceClient
 
 from shared.settings import (
@@ -30,7 +31,8 @@ BY_IDENTITY = {
     "KUSTO_INGEST_URI": HELP,
 }
 SECRET = "aHVudGVyMg"
-INSIGHTS = "InstrumentationKey=00000000-0000-0000-0000-000000000001;IngestionEndpoint=https://example.com/"
+KEY = "00000000-0000-0000-0000-00000000000a"
+INSIGHTS = f"instrumentationkey={KEY};ingestionendpoint=https://example.com/"
 
 
 def problems(environment: Mapping[str, str]) -> list[str]:
@@ -152,6 +154,42 @@ def test_telemetry_wants_a_connection_string_and_shows_none() -> None:
     assert problem.startswith("APPLICATIONINSIGHTS_CONNECTION_STRING: found a value that is no connection string")
     assert "not-a-key" not in problem
     assert INSIGHTS not in repr(load(LEAST | {"APPLICATIONINSIGHTS_CONNECTION_STRING": INSIGHTS}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"InstrumentationKey={KEY}",
+        f"InstrumentationKey={KEY};IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/;",
+        f"InstrumentationKey={KEY};;LiveEndpoint=https://example.com/;ApplicationId={KEY}",
+        f"instrumentationkey={KEY.upper()};INGESTIONENDPOINT=HTTPS://example.com",
+        f" InstrumentationKey = {KEY} ; IngestionEndpoint = https://example.com ",
+        f"Authorization=ikey;InstrumentationKey={KEY};EndpointSuffix=applicationinsights.azure.cn;Location=chinaeast2",
+    ],
+)
+def test_the_exporters_take_what_the_settings_take(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection_string = load(LEAST | {"APPLICATIONINSIGHTS_CONNECTION_STRING": text}).telemetry.connection_string
+    monkeypatch.delenv("APPLICATIONINSIGHTS_CONNECTION_STRING", raising=False)
+    parsed = ConnectionStringParser(connection_string)
+    assert parsed.instrumentation_key == KEY
+    assert parsed.endpoint.lower().startswith("https://")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEY,
+        "InstrumentationKey=------------------------------------",
+        f"InstrumentationKey={KEY};IngestionEndpoint=westeurope-5.in.applicationinsights.azure.com",
+        f"InstrumentationKey={KEY};IngestionEndpoint=",
+        f"InstrumentationKey={KEY};IngestionEndpoint=https://example.com/?a=b",
+        f"InstrumentationKey={KEY};Authorization=AAD",
+        "IngestionEndpoint=https://example.com/",
+    ],
+)
+def test_what_telemetry_could_not_be_sent_by_stops_the_start(text: str) -> None:
+    (problem,) = problems(LEAST | {"APPLICATIONINSIGHTS_CONNECTION_STRING": text})
+    assert problem.startswith("APPLICATIONINSIGHTS_CONNECTION_STRING: found a value that is no connection string")
 
 
 def test_an_empty_value_counts_as_none() -> None:
