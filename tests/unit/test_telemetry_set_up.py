@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -42,9 +43,10 @@ def test_telemetry_that_can_not_be_set_up_stops_nobody_and_is_told_once(
         raise ValueError(f"can't read {telemetry.connection_string}?sig=c2VjcmV0MTIz")
 
     monkeypatch.setattr(telemetry_export, "Export", broken)
-    monkeypatch.setattr(app, "Tracker", lambda _, __: "the app")
+    monkeypatch.setattr(app, "Tracker", lambda _, __: None)
     mine = settings(2)
-    assert [tracker(mine), tracker(mine)] == ["the app", "the app"]
+    tracker(mine)
+    tracker(replace(mine, database="other"))
     (record,) = [each for each in caplog.records if each.name == "tracker"]
     assert (vars(record)["event"], record.levelno) == ("telemetry.failed", logging.ERROR)
     assert "c2VjcmV0MTIz" not in caplog.text
