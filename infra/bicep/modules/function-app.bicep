@@ -103,6 +103,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   // checkov:skip=CKV_AZURE_212: Flex Consumption scales by itself from none; alwaysReady is a parameter
   // checkov:skip=CKV_AZURE_213: there is no health check on Flex Consumption; an alert tells of a poller that has stopped
   // checkov:skip=CKV_AZURE_222: it is published to and redriven from outside, with Entra ID and function keys; privateNetworking closes storage
+  // checkov:skip=CKV_AZURE_78: Flex Consumption has no FTP, and refuses ftpsState; basic publishing by FTP is off below
   name: name
   location: location
   // azd finds the app to publish to by this tag.
@@ -139,10 +140,10 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         alwaysReady: alwaysReady
       }
     }
+    // Flex Consumption has no FTP, and newer regions refuse a deployment that has ftpsState, linuxFxVersion or the like here.
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       remoteDebuggingEnabled: false
     }
