@@ -73,7 +73,8 @@ param runbookUrl = readEnvironmentVariable('RUNBOOK_URL', 'docs/runbook.md')
 // ---- Scale
 
 param maximumInstanceCount = int(readEnvironmentVariable('MAXIMUM_INSTANCE_COUNT', '40'))
-param instanceMemoryMb = int(readEnvironmentVariable('INSTANCE_MEMORY_MB', '2048'))
+// any(): to the compiler int() may be whatever number, and so none of those allowed (BCP033).
+param instanceMemoryMb = any(int(readEnvironmentVariable('INSTANCE_MEMORY_MB', '2048')))
 param alwaysReady = json(readEnvironmentVariable('ALWAYS_READY', '[]'))
 param zoneRedundant = bool(readEnvironmentVariable('ZONE_REDUNDANT', 'false'))
 
