@@ -128,31 +128,34 @@ class Tracker:
     def register_operation(self, body: bytes, message_id: str | None) -> None:
         """Begin to watch an operation."""
         message = _Message(self._settings.operations_queue, body, message_id)
-        self._handle(message, lambda: read_operation(body, self._defaults), self._registrar.register)
+        with _invocation("register_operation"):
+            self._handle(message, lambda: read_operation(body, self._defaults), self._registrar.register)
 
     def poll_operations(self) -> None:
         """Poll what is due."""
-        with _told_safely():
+        with _invocation("poll_operations"):
             self._poller.tick()
 
     def poll_batch(self, body: bytes, message_id: str | None) -> None:
         """Poll one batch of what is due."""
         message = _Message(self._settings.poll_queue, body, message_id)
-        self._handle(message, lambda: read_poll_batch(body), self._poller.batch)
+        with _invocation("poll_batch"):
+            self._handle(message, lambda: read_poll_batch(body), self._poller.batch)
 
     def resubmit_blobs(self, body: bytes, message_id: str | None) -> None:
         """Try the blobs of a retry message again."""
         message = _Message(self._settings.retry_queue, body, message_id)
-        self._handle(message, lambda: read_retry(body, self._defaults), self._resubmitter.handle)
+        with _invocation("resubmit_blobs"):
+            self._handle(message, lambda: read_retry(body, self._defaults), self._resubmitter.handle)
 
     def prune_results(self) -> None:
         """Remove results past retention."""
-        with _told_safely():
+        with _invocation("prune_results"):
             self._pruner.prune()
 
     def measure_backlog(self) -> None:
         """Record how much is waiting."""
-        with _told_safely():
+        with _invocation("measure_backlog"):
             self._backlog.measure()
 
     def redrive_blobs(self, operation_id: str, content: Object, by: str) -> Redriven:
@@ -180,22 +183,39 @@ class Tracker:
 
     def _handle[M](self, message: "_Message", read: Callable[[], M], handle: Callable[[M], object]) -> None:
         """Handle a message; one that can't be understood is kept in the poison queue as it came."""
+        try:
+            content = read()
+        except MessageRefused as refusal:
+            self._poison[message.queue].send(_as_text(message.body))
+            metrics.record(metrics.MESSAGES_REFUSED, queue=message.queue)
+            event(
+                "message.refused",
+                f"{refusal}; it is kept in {message.queue}-poison",
+                level=logging.ERROR,
+                queue=message.queue,
+                message_id=message.message_id,
+                bytes=len(message.body),
+            )
+            return
+        handle(content)
+
+
+@contextmanager
+def _invocation(function: str) -> Iterator[None]:
+    """One run of a function. Of an error the app tells by itself: alerts must not hang on how the host does."""
+    try:
         with _told_safely():
-            try:
-                content = read()
-            except MessageRefused as refusal:
-                self._poison[message.queue].send(_as_text(message.body))
-                metrics.record(metrics.MESSAGES_REFUSED, queue=message.queue)
-                event(
-                    "message.refused",
-                    f"{refusal}; it is kept in {message.queue}-poison",
-                    level=logging.ERROR,
-                    queue=message.queue,
-                    message_id=message.message_id,
-                    bytes=len(message.body),
-                )
-                return
-            handle(content)
+            yield
+    except Exception as error:
+        metrics.record(metrics.FUNCTIONS_FAILURES, function=function)
+        event(
+            "function.failed",
+            f"{function} ended with {type(error).__name__}",
+            level=logging.ERROR,
+            function=function,
+            error=redact(str(error).partition("\n")[0]),
+        )
+        raise
 
 
 @contextmanager
@@ -251,7 +271,7 @@ _building = threading.Lock()
 
 def tracker(settings: Settings) -> Tracker:
     """The app of this instance, built at the first call: indexing the functions must not wait for storage."""
-    with _building, _told_safely():
+    with _invocation("start"), _building:
         return _build(settings)
 
 

@@ -73,6 +73,13 @@ MESSAGES_REFUSED = Metric(
     "tracker.messages.refused", Kind.COUNTER, "{message}", "Messages that can't be understood.", ("queue",)
 )
 TICKS = Metric("tracker.ticks", Kind.COUNTER, "{run}", "Runs of the poller's timer that came to their end.")
+FUNCTIONS_FAILURES = Metric(
+    "tracker.functions.failures",
+    Kind.COUNTER,
+    "{invocation}",
+    "Invocations of queue and timer functions that ended with an error.",
+    ("function",),
+)
 POLLS_ERRORS = Metric(
     "tracker.polls.errors", Kind.COUNTER, "{poll}", "Polls put off by a fault of storage or a defect.", ("kind",)
 )

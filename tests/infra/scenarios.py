@@ -159,8 +159,16 @@ def invoked(function: str, error: Exception | None = None) -> None:
 
 
 def failing(function: str) -> Emission:
-    """An invocation that ends with an exception."""
-    return partial(invoked, function, RuntimeError("storage does not answer"))
+    """An invocation that ends with an exception: by what the app says of it, and what the host does."""
+
+    def failed() -> None:
+        error = RuntimeError("storage does not answer")
+        invoked(function, error)
+        if "redrive" not in function:
+            metrics.record(metrics.FUNCTIONS_FAILURES, function=function)
+            event("function.failed", "RuntimeError", level=logging.ERROR, function=function, error=str(error))
+
+    return failed
 
 
 def alone(*split: str) -> frozenset[Split]:
