@@ -206,6 +206,8 @@ def test_a_script_of_adx_quotes_names_runs_when_it_changes_and_leaves_no_rights_
     assert script["continueOnErrors"] is False
     assert "scriptContent" in script["forceUpdateTag"]["function"]["parameters"].values()
     assert script["principalPermissionsAction"] == "RemovePermissionOnScriptCompletion"
+    # The property counts as sensitive: https://learn.microsoft.com/azure/templates/microsoft.kusto/clusters/databases/scripts
+    assert "#disable-next-line use-secure-value-for-secure-inputs\n    scriptContent:" in text
 
 
 def _compiler() -> list[str] | None:
