@@ -165,8 +165,8 @@ def test_the_app_runs_on_the_python_that_it_is_tested_on() -> None:
 
 
 def test_the_app_asks_for_nothing_that_flex_consumption_refuses() -> None:
-    # "The following site configuration property … for Flex Consumption sites is invalid", of whatever else is there; in
-    # newer regions first: https://github.com/Azure/terraform-azurerm-avm-res-web-site/issues/360
+    # Of ftpsState and others: "The following site configuration property … for Flex Consumption sites is invalid".
+    # Not in every region: https://github.com/Azure/terraform-azurerm-avm-res-web-site/issues/360
     app = body(parsed(FOLDER / "modules" / "function-app.bicep")["resources"]["app"])["properties"]
     assert set(app["siteConfig"]) <= {"minTlsVersion", "scmMinTlsVersion", "http20Enabled", "remoteDebuggingEnabled"}
 
