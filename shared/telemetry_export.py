@@ -31,6 +31,12 @@ from shared.telemetry import LOGGER
 _METRICS_MILLISECONDS = 20_000
 """Between two sendings. An instance may go after half a minute of quiet, and what it has not sent goes with it."""
 
+_MOST_WAITING = 20_000
+"""Log lines, and spans, that wait to be sent, some 2 KiB each; beyond them the oldest go. Failures come in crowds."""
+
+_SECONDS = 15
+"""For an answer of the service; by default it is five minutes."""
+
 # The exporters would report on themselves, and ask for orders, at addresses that nobody has allowed.
 _QUIET = (
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL",
@@ -49,13 +55,16 @@ class Export:
         os.environ["APPLICATIONINSIGHTS_CONNECTION_STRING"] = telemetry.connection_string
         resource = Resource({"service.name": telemetry.role, "service.instance.id": telemetry.instance})
         # By identity where APPLICATIONINSIGHTS_AUTHENTICATION_STRING says so: the exporters read it, as the host does.
-        to = {"connection_string": telemetry.connection_string}
+        # Not sent again at once, nor after the pause that the service asks for: all that comes meanwhile would have to
+        # wait. The exporters put it aside on disk, and send it after the next that arrives.
+        to = {"connection_string": telemetry.connection_string, "read_timeout": _SECONDS, "retry_total": 0}
         self._traces = TracerProvider(ALWAYS_ON, resource)
-        self._traces.add_span_processor(BatchSpanProcessor(AzureMonitorTraceExporter(**to)))
+        self._traces.add_span_processor(BatchSpanProcessor(AzureMonitorTraceExporter(**to), _MOST_WAITING))
         reader = PeriodicExportingMetricReader(AzureMonitorMetricExporter(**to), _METRICS_MILLISECONDS)
         self._metrics = MeterProvider([reader], resource)
         self._logs = LoggerProvider(resource)
-        self._logs.add_log_record_processor(BatchLogRecordProcessor(AzureMonitorLogExporter(**to)))
+        lines = BatchLogRecordProcessor(AzureMonitorLogExporter(**to), max_queue_size=_MOST_WAITING)
+        self._logs.add_log_record_processor(lines)
         tracing.sample(telemetry.sampling_percent)
         trace.set_tracer_provider(self._traces)
         metrics.set_meter_provider(self._metrics)
