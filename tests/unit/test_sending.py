@@ -16,7 +16,7 @@ def arrived(lines: int, first: str, later: int = 0) -> Sequence[int]:
     others = {
         name: value for name, value in os.environ.items() if not name.startswith(("APPLICATIONINSIGHTS_", "OTEL_"))
     }
-    done = subprocess.run(  # noqa: S603, this interpreter
+    done = subprocess.run(
         [sys.executable, "-m", "tests.support.sending", str(lines), first, str(later)],
         cwd=REPOSITORY,
         env=others,
