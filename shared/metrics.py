@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from threading import Lock
 
 from opentelemetry.metrics import CallbackOptions, Observation, get_meter
 from opentelemetry.util.types import Attributes, AttributeValue
@@ -19,6 +20,9 @@ from shared.model import Operation
 
 MOST_VALUES = 200
 """Of one dimension that an instance tells apart; what comes after them is ``OTHER``."""
+
+LONGEST_VALUE = 256
+"""Characters of a value that is told apart: what ADX gives as an error code may be any text."""
 
 OTHER = "other"
 
@@ -127,8 +131,17 @@ def record(metric: Metric, value: float = 1, about: Operation | None = None, **m
     put(value, bounded)
 
 
-@cache
+_creating = Lock()
+
+
 def _recorder(metric: Metric) -> Callable[[float, Attributes], None]:
+    # A cache alone lets threads that come at once make an instrument each, and all of them are sent from then on.
+    with _creating:
+        return _instrument(metric)
+
+
+@cache
+def _instrument(metric: Metric) -> Callable[[float, Attributes], None]:
     match metric.kind:
         case Kind.COUNTER:
             return _meter.create_counter(metric.name, metric.unit, metric.meaning).add
@@ -173,11 +186,11 @@ _seen: dict[str, set[str]] = {}
 
 
 def _bounded(dimension: str, value: str) -> str:
-    """The value, or ``OTHER`` once the dimension has as many as are told apart."""
+    """The value, or ``OTHER`` if it is too long or the dimension has as many as are told apart."""
     values = _seen.setdefault(dimension, set())
     if value in values:
         return value
-    if len(values) >= MOST_VALUES:
+    if len(values) >= MOST_VALUES or len(value) > LONGEST_VALUE:
         return OTHER
     values.add(value)
     return value

@@ -1,7 +1,11 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from opentelemetry.metrics import Counter, NoOpCounter
 
 from shared import metrics
-from shared.metrics import MOST_VALUES, OTHER, Kind, Metric, record
+from shared.metrics import LONGEST_VALUE, MOST_VALUES, OTHER, Kind, Metric, record
 from tests.support.facts import OPERATION
 from tests.support.recorded import Recorded
 
@@ -70,3 +74,29 @@ def test_a_dimension_is_bounded_whatever_comes_from_outside(monkeypatch: pytest.
     assert len(figures) == MOST_VALUES + 1
     assert figures[OTHER,] == 50
     assert figures["0",] == 2
+
+
+def test_threads_that_come_at_once_make_one_instrument(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    class SlowMeter:
+        def create_counter(self, name: str, *_: str) -> Counter:
+            made.append(name)
+            # As long as it takes the others to come too.
+            time.sleep(0.1)
+            return NoOpCounter(name)
+
+    monkeypatch.setattr(metrics, "_meter", SlowMeter())
+    probe = Metric("tracker.probe.threads", Kind.COUNTER, "1", "A probe.")
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: record(probe), range(8)))
+    assert made == [probe.name]
+
+
+def test_a_text_from_outside_is_bounded_in_length_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_seen", {})
+    probe = Metric("tracker.probe.length", Kind.COUNTER, "1", "A probe.", ("name",))
+    recorded = Recorded()
+    record(probe, name="x" * LONGEST_VALUE)
+    record(probe, name="y" * (LONGEST_VALUE + 1))
+    assert recorded.of(probe) == {("x" * LONGEST_VALUE,): 1, (OTHER,): 1}
