@@ -236,7 +236,7 @@ def _retry_blob(row: BlobRow, reported: str | None, named: NamedBlob | None, bef
 
 
 def _tell_news(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping[str, BlobRow]) -> None:
-    """Count the blobs that have ended since they were stored, and tell of each failure that needs a person."""
+    """Count the blobs that have ended or recovered since they were stored; tell of each failure that needs a person."""
     for row in rows.values():
         old, report = stored.get(row.key), row.report
         # A failure that was Transient and is so no more is another one.
@@ -249,6 +249,9 @@ def _tell_news(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping
                 failure_status=report.failure or "" if report.has_failed else "",
                 error_code=report.error_code or "" if report.has_failed else "",
             )
+        is_recovered = row.retry_state is RetryState.RECOVERED
+        if is_recovered and old and old.retry_state is not RetryState.RECOVERED:
+            metrics.record(metrics.RETRIES, about=before.operation, outcome=RetryState.RECOVERED)
         is_exhausted = row.retry_state is RetryState.ATTEMPTS_EXHAUSTED
         needs_person = report.has_failed and (is_exhausted or not report.is_transient)
         if needs_person and (is_news or (old and old.retry_state != row.retry_state)):

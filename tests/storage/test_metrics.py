@@ -95,6 +95,19 @@ def test_a_retry_is_counted_from_the_queue_to_its_end(parts: Parts, recorded: Re
     assert recorded.of(metrics.OPERATIONS_REGISTERED) == {PLACE: 2}
 
 
+def test_a_retry_is_recovered_too_where_a_poll_sees_it_first(parts: Parts, recorded: Recorded) -> None:
+    operation = parts.register("op", A + "?sig=x", B)
+    parts.adx.says("op", blob(A, "Failed", "Transient"), blob(B, "InProgress"))
+    parts.tick()
+    parts.adx.says("op", blob(A, "Succeeded"), blob(B, "Succeeded"))
+    parts.tick()
+    parts.tick()
+    assert [row.retry_state for row in parts.blobs(operation)] == [RetryState.RECOVERED, RetryState.NONE]
+    for message in parts.retries():
+        parts.resubmitter.handle(message)
+    assert recorded.of(metrics.RETRIES, "outcome") == {("Enqueued",): 1, ("Recovered",): 1}
+
+
 def test_a_submission_without_an_operation_id_is_told_apart(parts: Parts, recorded: Recorded) -> None:
     parts.register("op", A + "?sig=x")
     parts.adx.says("op", blob(A, "Failed", "Transient"))
