@@ -22,6 +22,8 @@ type Attributes = Mapping[str, str | int]
 
 _tracer = trace.get_tracer("tracker")
 
+_LINKS = context.create_key("tracker links")
+
 # The process's, as the providers are; a dictionary, since it is changed and not replaced.
 _share = {"percent": 100}
 
@@ -55,9 +57,7 @@ def step(
         expected: An error that is no failure.
     """
     root = replace(operation, operation_id=root_operation_id)
-    # The function's invocation, if the host has named it; a poll has an invocation and a trace of its own.
-    invocation = trace.get_current_span().get_span_context()
-    links = [Link(invocation)] if invocation.is_valid else []
+    links = _links()
     # The operation as a span that is never sent: it only holds the operation's steps together, which are hours apart.
     whole = SpanContext(int(root.key, 16), int(operation.key[:16], 16), True, TraceFlags(TraceFlags.SAMPLED))  # noqa: FBT003, is_remote
     attributes: Attributes = {
@@ -68,12 +68,22 @@ def step(
         "table": operation.table,
         "attempt": attempt,
     }
-    token = context.attach(trace.set_span_in_context(NonRecordingSpan(whole)))
+    within = context.set_value(_LINKS, links, trace.set_span_in_context(NonRecordingSpan(whole)))
+    token = context.attach(within)
     try:
         with _written_down(name, SpanKind.INTERNAL, attributes, expected, links):
             yield
     finally:
         context.detach(token)
+
+
+def _links() -> list[Link]:
+    """To the function's invocation, if the host has named it: that is a trace of its own. A step within one has its."""
+    outer = context.get_value(_LINKS)
+    if isinstance(outer, list):
+        return outer
+    invocation = trace.get_current_span().get_span_context()
+    return [Link(invocation)] if invocation.is_valid else []
 
 
 @contextmanager

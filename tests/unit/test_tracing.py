@@ -113,3 +113,15 @@ def test_a_step_is_linked_to_the_invocation_and_leaves_its_context_as_it_was() -
         assert trace.get_current_span() is invocation
     step, _ = spans()
     assert [link.context for link in step.links] == [invocation.get_span_context()]
+
+
+def test_a_step_within_a_step_is_linked_to_the_invocation_alone() -> None:
+    with (
+        trace.get_tracer("host").start_as_current_span("invocation") as invocation,
+        tracing.step("resubmit", OPERATION, OPERATION.operation_id, 1),
+        tracing.step("register", RETRY, OPERATION.operation_id, 2),
+    ):
+        pass
+    register, resubmit, _ = spans()
+    assert [link.context for link in register.links] == [invocation.get_span_context()]
+    assert [link.context for link in resubmit.links] == [invocation.get_span_context()]
