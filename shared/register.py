@@ -49,9 +49,10 @@ class Registrar:
             return False
         outstanding = self._first(message, pointer)
         added = self._outstanding.add(outstanding, message)
-        self._results.add_operation(outstanding, message.properties)
         if added:
+            # At once: should the next write fail, the message comes again and finds the operation watched already.
             metrics.record(metrics.OPERATIONS_REGISTERED, about=operation)
+        self._results.add_operation(outstanding, message.properties)
         event(
             "operation.registered" if added else "operation.known",
             "watching it from now on" if added else "it is watched already",

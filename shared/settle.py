@@ -147,16 +147,20 @@ class Settler:
             error: What stood in the way.
         """
         reason = f"it could not be put on the retry queue: {error}"
+        stored = self._results.blobs(before.operation)
         rows = self._results.revise(
             before.operation,
-            lambda stored: [
+            lambda rows: [
                 replace(row, retry_state=RetryState.NOT_RESUBMITTABLE, retry_reason=reason)
-                for row in stored.values()
+                for row in rows.values()
                 if row.retry_state is RetryState.PENDING
             ],
+            stored,
         )
-        for row in rows.values():
-            if row.retry_reason == reason:
+        for key, row in rows.items():
+            # What an earlier try at ending it has given up was told of then.
+            is_told = key in stored and stored[key].retry_reason == reason
+            if row.retry_reason == reason and not is_told:
                 given_up.tell(before.operation, row)
         self.finish(before, replace(before, last_error=error), list(rows.values()), OperationState.TIMED_OUT)
 

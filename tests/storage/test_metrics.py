@@ -132,6 +132,41 @@ def test_the_last_attempt_that_fails_is_told_once(
     assert [vars(record).get("event") for record in caplog.records].count("blob.attempts_exhausted") == 1
 
 
+def test_what_can_not_be_ended_at_once_is_given_up_once(
+    parts: Parts, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.register("op", A + "?sig=x", B)
+    parts.adx.says("op", blob(A, "Failed", "Transient"), blob(B, "InProgress"))
+
+    def failing(*_: object) -> None:
+        raise OSError("storage does not answer")
+
+    monkeypatch.setattr(parts.settler, "_reenqueue", failing)
+    parts.tick()
+    parts.later(days=3)
+    with monkeypatch.context() as outage:
+        outage.setattr(parts.settler, "finish", failing)
+        parts.tick()
+        parts.tick()
+    parts.tick()
+    assert recorded.of(metrics.RETRIES, "outcome") == {("NotResubmittable",): 1}
+    assert recorded.of(metrics.OPERATIONS_SETTLED, "state") == {("TimedOut",): 1}
+
+
+def test_a_registration_that_storage_cuts_short_counts_once(
+    parts: Parts, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError("storage does not answer")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(parts.results, "add_operation", failing)
+        with pytest.raises(OSError, match="storage does not answer"):
+            parts.register("op", A)
+    parts.register("op", A)
+    assert recorded.of(metrics.OPERATIONS_REGISTERED) == {PLACE: 1}
+
+
 def test_a_tick_is_the_heartbeat_and_one_that_fails_is_none(parts: Parts, recorded: Recorded) -> None:
     parts.poller.tick()
     assert recorded.of(metrics.TICKS) == {(): 1}
