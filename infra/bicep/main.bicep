@@ -58,6 +58,9 @@ param retryConsumers Principal[] = []
 @description('Who may read the tables IngestionOperations and IngestionBlobs.')
 param resultReaders Principal[] = []
 
+@description('Who looks into the poison queues, and may clear them, when an alert comes.')
+param operators Principal[] = []
+
 // ---- ADX
 
 @description('Ingestion endpoint of the default cluster: https://ingest-CLUSTER.REGION.kusto.windows.net.')
@@ -368,6 +371,7 @@ module rolesIngestion 'modules/roles-ingestion.bicep' = {
     upstreamPrincipals: upstreamPrincipals
     retryConsumers: retryConsumers
     resultReaders: resultReaders
+    operators: operators
   }
   // A role on a queue needs the queue.
   dependsOn: [queuesAndTables]

@@ -21,6 +21,7 @@ param pollQueue = readEnvironmentVariable('POLL_QUEUE', 'ingestion-polls')
 param upstreamPrincipals = json(readEnvironmentVariable('UPSTREAM_PRINCIPALS', '[]'))
 param retryConsumers = json(readEnvironmentVariable('RETRY_CONSUMERS', '[]'))
 param resultReaders = json(readEnvironmentVariable('RESULT_READERS', '[]'))
+param operators = json(readEnvironmentVariable('OPERATORS', '[]'))
 
 // ---- ADX
 

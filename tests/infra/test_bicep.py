@@ -33,6 +33,7 @@ ASSIGNMENTS = {
     ("roles-ingestion", "upstream"): ("storageQueueDataMessageSender", "queues"),
     ("roles-ingestion", "consumers"): ("storageQueueDataMessageProcessor", "queues"),
     ("roles-ingestion", "readers"): ("storageTableDataReader", "tables"),
+    ("roles-ingestion", "watchers"): ("storageQueueDataContributor", "queues"),
     ("blob-access", "containerReaders"): ("storageBlobDataReader", "containers"),
     ("blob-access", "accountReaders"): ("storageBlobDataReader", "storageAccounts"),
     ("blob-access", "delegators"): ("storageBlobDelegator", "storageAccounts"),

@@ -33,13 +33,23 @@ param retryConsumers Principal[]
 @description('Who may read the results.')
 param resultReaders Principal[]
 
+@description('Who looks into the poison queues.')
+param operators Principal[]
+
 var workQueues = [operationsQueue, retryQueue, pollQueue]
-var allQueues = concat(workQueues, map(workQueues, name => '${name}-poison'))
+var poisonQueues = map(workQueues, name => '${name}-poison')
+var allQueues = concat(workQueues, poisonQueues)
 
 // One assignment for each reader and table.
 var readings = flatten(map(resultReaders, reader => map(resultTableNames, table => {
   reader: reader
   table: table
+})))
+
+// One assignment for each operator and poison queue.
+var watches = flatten(map(operators, operator => map(poisonQueues, queue => {
+  operator: operator
+  queue: queue
 })))
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
@@ -79,6 +89,11 @@ resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2024-01-
 resource resultTables 'Microsoft.Storage/storageAccounts/tableServices/tables@2024-01-01' existing = [for reading in readings: {
   parent: tableService
   name: reading.table
+}]
+
+resource watchedQueues 'Microsoft.Storage/storageAccounts/queueServices/queues@2024-01-01' existing = [for watch in watches: {
+  parent: queueService
+  name: watch.queue
 }]
 
 // On each queue the triggers take messages, renew their invisibility and delete them, the app sends with a delay, and redriving
@@ -134,5 +149,16 @@ resource readers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (re
     principalId: reading.reader.id
     principalType: reading.reader.?type ?? 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.storageTableDataReader)
+  }
+}]
+
+// Who is on call looks at what nobody could handle, and clears it away: Processor takes one message after the other, but can't clear.
+resource watchers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (watch, i) in watches: {
+  scope: watchedQueues[i]
+  name: guid(watchedQueues[i].id, watch.operator.id, roleIds.storageQueueDataContributor)
+  properties: {
+    principalId: watch.operator.id
+    principalType: watch.operator.?type ?? 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.storageQueueDataContributor)
   }
 }]
