@@ -65,7 +65,7 @@ BLOBS_ENDED = Metric(
     "tracker.blobs.ended",
     Kind.COUNTER,
     "{blob}",
-    "Blobs whose final status was seen for the first time.",
+    "Blobs whose final status a poll saw for the first time.",
     (*_TABLE, "outcome", "failure_status", "error_code"),
 )
 RETRIES = Metric("tracker.retries", Kind.COUNTER, "{blob}", "What became of retries, by blobs.", (*_TABLE, "outcome"))
