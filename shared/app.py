@@ -242,9 +242,9 @@ def _send(telemetry: Telemetry) -> None:
     """Begin to send telemetry, once: a start that storage fails is tried again, by each invocation."""
     try:
         # Importing it takes a second, which nobody is to wait for who sends nothing.
-        from shared.telemetry_export import Export  # noqa: PLC0415
+        from shared.telemetry_export import start  # noqa: PLC0415
 
-        Export(telemetry)
+        start(telemetry)
     except Exception as error:  # noqa: BLE001, whatever it is: being told is no condition for the work itself
         event(
             "telemetry.failed",

@@ -49,7 +49,11 @@ class Metric:
 
 
 OPERATIONS_REGISTERED = Metric(
-    "tracker.operations.registered", Kind.COUNTER, "{operation}", "Operations that are watched from then on.", _TABLE
+    "tracker.operations.registered",
+    Kind.COUNTER,
+    "{operation}",
+    "Operations that are watched from then on.",
+    (*_TABLE, "origin"),
 )
 OPERATIONS_SETTLED = Metric(
     "tracker.operations.settled", Kind.COUNTER, "{operation}", "Operations that ended.", (*_TABLE, "state")

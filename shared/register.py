@@ -51,7 +51,8 @@ class Registrar:
         added = self._outstanding.add(outstanding, message)
         if added:
             # At once: should the next write fail, the message comes again and finds the operation watched already.
-            metrics.record(metrics.OPERATIONS_REGISTERED, about=operation)
+            origin = "Resubmission" if message.lineage.parent_operation_id else "Upstream"
+            metrics.record(metrics.OPERATIONS_REGISTERED, about=operation, origin=origin)
         self._results.add_operation(outstanding, message.properties)
         event(
             "operation.registered" if added else "operation.known",

@@ -115,12 +115,15 @@ class Retrying:
 class Telemetry:
     """What is sent to Application Insights: nothing without a connection string.
 
-    ``role`` and ``instance`` are what the platform calls the app and the instance.
+    ``by_identity`` is whether a managed identity sends it, that of ``client_id`` if there is one; else who has the
+    connection string may. ``role`` and ``instance`` are what the platform calls the app and the instance.
     """
 
     connection_string: str = field(default="", repr=False)
     sampling_percent: int = 10
     log_level: LogLevel = LogLevel.INFO
+    by_identity: bool = False
+    client_id: str = ""
     role: str = ""
     instance: str = ""
 
@@ -243,10 +246,15 @@ def _retrying(read: "_Reader") -> Retrying:
 
 
 def _telemetry(read: "_Reader") -> Telemetry:
+    # As the host reads it: https://learn.microsoft.com/azure/azure-functions/functions-app-settings
+    parts = [part.partition("=") for part in read.text("APPLICATIONINSIGHTS_AUTHENTICATION_STRING").split(";")]
+    authentication = {name.strip().lower(): value.strip() for name, _, value in parts}
     return Telemetry(
         _insights(read),
         read.integer("TRACE_SAMPLING_PERCENT", 10, 0, 100),
         read.choice("LOG_LEVEL", LogLevel.INFO),
+        by_identity=authentication.get("authorization", "").upper() == "AAD",
+        client_id=authentication.get("clientid", ""),
         # Both are the platform's: https://learn.microsoft.com/azure/app-service/reference-app-settings
         role=read.text("WEBSITE_SITE_NAME") or "adx-ingestion-tracker",
         instance=read.text("WEBSITE_INSTANCE_ID") or socket.gethostname(),

@@ -75,7 +75,7 @@ def test_an_operation_and_its_retry_are_one_trace_with_its_log_lines(
 
 def test_the_metrics_agree_with_what_happened(world: World, adx: AdxSimulator, collector: Collector) -> None:
     _, envelopes = live(world, adx, collector)
-    assert figures(envelopes, "tracker.operations.registered", "table") == {(world.table,): 2}
+    assert figures(envelopes, "tracker.operations.registered", "origin") == {("Upstream",): 1, ("Resubmission",): 1}
     assert figures(envelopes, "tracker.operations.settled", "state") == {("PartiallySucceeded",): 1, ("Succeeded",): 1}
     assert figures(envelopes, "tracker.blobs.ended", "outcome", "failure_status", "error_code") == {
         ("Succeeded", "", ""): 2,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from shared import library_logs
 from shared.settings import Telemetry
-from shared.telemetry_export import Export
+from shared.telemetry_export import start
 from tests.infra.scenarios import EMISSIONS
 from tests.support.collector import Collector
 
@@ -27,7 +27,7 @@ def main() -> None:
     library_logs.tame()
     # As someone does who looks for a fault.
     logging.getLogger("azure").setLevel(logging.INFO)
-    export = Export(Telemetry(collector.connection_string, sampling_percent=100))
+    export = start(Telemetry(collector.connection_string, sampling_percent=100))
     emitted = []
     for emission in EMISSIONS:
         emission()

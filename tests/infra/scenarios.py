@@ -82,7 +82,7 @@ def work() -> None:
     """An operation from its registration to its end."""
     invoked("register_operation")
     with tracing.step("register", ORDERS, ORDERS.operation_id, 1):
-        metrics.record(metrics.OPERATIONS_REGISTERED, about=ORDERS)
+        metrics.record(metrics.OPERATIONS_REGISTERED, about=ORDERS, origin="Upstream")
         event("operation.registered", "watched from now on", about=ORDERS, attempt=1)
     with tracing.step("poll", ORDERS, ORDERS.operation_id, 1):
         asked("status", "ok")
@@ -91,6 +91,11 @@ def work() -> None:
         metrics.record(metrics.OPERATIONS_SETTLED, about=ORDERS, state="Succeeded")
         metrics.record(metrics.OPERATIONS_LATENCY, 320.5, ORDERS)
         event("operation.settled", "Succeeded", about=ORDERS, state="Succeeded", attempt=1, latency_seconds=320.5)
+
+
+def registered_again() -> None:
+    """A resubmission, which its own function registers."""
+    metrics.record(metrics.OPERATIONS_REGISTERED, about=ORDERS, origin="Resubmission")
 
 
 def asked(call: str, answer: str, about: Operation = ORDERS) -> None:
@@ -212,6 +217,9 @@ SCENARIOS = (
     Scenario("nothing to do", (POLLER, QUIET)),
     Scenario("a first quarter of an hour", tuple(During(range(15), each.emission) for each in HEALTHY)),
     Scenario("what happens on any day", (*HEALTHY, *(During((5,), mishap) for mishap in MISHAPS))),
+    Scenario(
+        "a token that could not be had once", (*HEALTHY, During((14,), partial(asked, "status", "access_refused")))
+    ),
     Scenario("throttled now and then", (*HEALTHY, During(range(0, 60, 15), partial(asked, "status", "throttled")))),
     Scenario("throttled for half an hour", (*HEALTHY, During(range(30), partial(asked, "status", "throttled")))),
     Scenario(
@@ -328,7 +336,7 @@ SCENARIOS = (
         "refused by ADX",
         (
             *HEALTHY,
-            During((40,), partial(asked, "status", "access_refused", ORDERS)),
+            During((40, 30), partial(asked, "status", "access_refused", ORDERS)),
             During((12,), partial(asked, "submit", "role_missing", RETURNS)),
         ),
         {"access-refused": frozenset({(CLUSTER, "Sales", "Orders"), (CLUSTER, "Sales", "Returns")})},
@@ -346,6 +354,11 @@ SCENARIOS = (
     Scenario(
         "operations that nobody registers",
         (POLLER, During(LONG, partial(waiting, ingestion_operations=12))),
+        {"registration-stopped": alone()},
+    ),
+    Scenario(
+        "nobody registers what upstream posts, and retries go on",
+        (POLLER, During(LONG, partial(waiting, ingestion_operations=12)), During(LONG, registered_again)),
         {"registration-stopped": alone()},
     ),
     Scenario("a backlog that nobody measures", BUSY, {"backlog-unmeasured": alone()}),

@@ -17,7 +17,6 @@ PLATFORM = {
     "AzureWebJobsStorage__queueServiceUri": "given with the others, as the host makes clients of all three",
     "AzureWebJobsStorage__tableServiceUri": "the host's diagnostic events",
     "IngestionStorage__credential": "the triggers reach the queues by identity",
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "host and exporter authenticate by identity",
     "PYTHON_ENABLE_OPENTELEMETRY": "the worker tells the host not to send log lines a second time",
 }
 
@@ -87,6 +86,7 @@ def test_their_defaults_are_the_apps_own() -> None:
             "IngestionStorage__queueServiceUri",
             "IngestionStorage__tableServiceUri",
             "APPLICATIONINSIGHTS_CONNECTION_STRING",
+            "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
         )
     }
     assert load(environment()) == load(required)

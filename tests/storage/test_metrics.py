@@ -22,7 +22,7 @@ def recorded() -> Recorded:
 def test_an_operation_counts_when_it_is_registered_and_once(parts: Parts, recorded: Recorded) -> None:
     parts.register("op", A)
     parts.register("op", A)
-    assert recorded.of(metrics.OPERATIONS_REGISTERED) == {PLACE: 1}
+    assert recorded.of(metrics.OPERATIONS_REGISTERED) == {(*PLACE, "Upstream"): 1}
 
 
 def test_what_an_operation_ends_in_and_how_long_it_took(parts: Parts, recorded: Recorded) -> None:
@@ -92,7 +92,7 @@ def test_a_retry_is_counted_from_the_queue_to_its_end(parts: Parts, recorded: Re
     for message in parts.retries():
         parts.resubmitter.handle(message)
     assert recorded.of(metrics.RETRIES, "outcome")["Resubmitted",] == 1
-    assert recorded.of(metrics.OPERATIONS_REGISTERED) == {PLACE: 2}
+    assert recorded.of(metrics.OPERATIONS_REGISTERED) == {(*PLACE, "Upstream"): 1, (*PLACE, "Resubmission"): 1}
 
 
 def test_a_retry_is_recovered_too_where_a_poll_sees_it_first(parts: Parts, recorded: Recorded) -> None:
@@ -164,7 +164,7 @@ def test_a_registration_that_storage_cuts_short_counts_once(
         with pytest.raises(OSError, match="storage does not answer"):
             parts.register("op", A)
     parts.register("op", A)
-    assert recorded.of(metrics.OPERATIONS_REGISTERED) == {PLACE: 1}
+    assert recorded.of(metrics.OPERATIONS_REGISTERED) == {(*PLACE, "Upstream"): 1}
 
 
 def test_a_tick_is_the_heartbeat_and_one_that_fails_is_none(parts: Parts, recorded: Recorded) -> None:

@@ -50,7 +50,7 @@ def main(lines: int, first: str, later: int) -> None:
     collector.start()
     logging.getLogger().setLevel(logging.INFO)
     library_logs.tame()
-    export = telemetry_export.Export(Telemetry(collector.connection_string))
+    export = telemetry_export.start(Telemetry(collector.connection_string))
     for begin, end in ((0, lines), (lines, lines + later)):
         for number in range(begin, end):
             event("sending.probe", "a line", number=number)

@@ -74,7 +74,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
             deduplicate=False,
         ),
         retention=timedelta(days=90),
-        telemetry=Telemetry("", 10, LogLevel.INFO, "adx-ingestion-tracker", socket.gethostname()),
+        telemetry=Telemetry("", 10, LogLevel.INFO, role="adx-ingestion-tracker", instance=socket.gethostname()),
     )
 
 
@@ -110,6 +110,7 @@ def test_each_setting_is_read() -> None:
             "APPLICATIONINSIGHTS_CONNECTION_STRING": INSIGHTS,
             "TRACE_SAMPLING_PERCENT": "50",
             "LOG_LEVEL": "Warning",
+            "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "ClientId=insights-client;Authorization=aad;",
             "WEBSITE_SITE_NAME": "func-tracker",
             "WEBSITE_INSTANCE_ID": "instance",
         }
@@ -144,7 +145,15 @@ def test_each_setting_is_read() -> None:
             deduplicate=True,
         ),
         retention=timedelta(days=10),
-        telemetry=Telemetry(INSIGHTS, 50, LogLevel.WARNING, "func-tracker", "instance"),
+        telemetry=Telemetry(
+            INSIGHTS,
+            50,
+            LogLevel.WARNING,
+            by_identity=True,
+            client_id="insights-client",
+            role="func-tracker",
+            instance="instance",
+        ),
     )
 
 

@@ -27,7 +27,7 @@ def test_a_start_that_storage_fails_again_and_again_sets_telemetry_up_once(monke
     def unreachable(_: Settings, __: Ambient) -> None:
         raise StorageFailed("no storage")
 
-    monkeypatch.setattr(telemetry_export, "Export", made.append)
+    monkeypatch.setattr(telemetry_export, "start", made.append)
     monkeypatch.setattr(app, "Tracker", unreachable)
     mine = settings(1)
     for _ in range(3):
@@ -42,7 +42,7 @@ def test_telemetry_that_can_not_be_set_up_stops_nobody_and_is_told_once(
     def broken(telemetry: Telemetry) -> None:
         raise ValueError(f"can't read {telemetry.connection_string}?sig=c2VjcmV0MTIz")
 
-    monkeypatch.setattr(telemetry_export, "Export", broken)
+    monkeypatch.setattr(telemetry_export, "start", broken)
     monkeypatch.setattr(app, "Tracker", lambda _, __: None)
     mine = settings(2)
     tracker(mine)
