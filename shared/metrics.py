@@ -5,7 +5,6 @@ Where no Application Insights is set a value goes nowhere. Dimensions stay bound
 come from outside an instance tells the first so many apart.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -109,8 +108,7 @@ QUEUE_LENGTH = Metric(
 
 # It may be asked for before there is a provider: what it makes goes to the provider once there is one.
 _meter = get_meter("tracker")
-# Two threads would make two instruments of one name.
-_making = threading.Lock()
+_making = Lock()
 
 
 def record(metric: Metric, value: float = 1, about: Operation | None = None, **more: str) -> None:
@@ -130,22 +128,14 @@ def record(metric: Metric, value: float = 1, about: Operation | None = None, **m
     if dimensions.keys() != set(metric.dimensions):
         raise TypeError(f"{metric.name} has the dimensions {metric.dimensions}, not {tuple(dimensions)}")
     bounded = {name: _bounded(name, text) for name, text in dimensions.items()}
+    # The cache alone would let threads that come at once make an instrument each, and all of them be sent from then on.
     with _making:
         put = _recorder(metric)
     put(value, bounded)
 
 
-_creating = Lock()
-
-
-def _recorder(metric: Metric) -> Callable[[float, Attributes], None]:
-    # A cache alone lets threads that come at once make an instrument each, and all of them are sent from then on.
-    with _creating:
-        return _instrument(metric)
-
-
 @cache
-def _instrument(metric: Metric) -> Callable[[float, Attributes], None]:
+def _recorder(metric: Metric) -> Callable[[float, Attributes], None]:
     match metric.kind:
         case Kind.COUNTER:
             return _meter.create_counter(metric.name, metric.unit, metric.meaning).add

@@ -27,6 +27,8 @@ def live(
     adx.set_faults([BlobFault(kind="transient", url_contains="flaky", submissions=1)])
     host = world.start_host(
         APPLICATIONINSIGHTS_CONNECTION_STRING=collector.connection_string,
+        # As the deployment sets it: the worker then attaches the host's trace to each invocation.
+        PYTHON_ENABLE_OPENTELEMETRY="true",
         TRACE_SAMPLING_PERCENT=str(percent),
         LOG_LEVEL=log_level,
     )
