@@ -44,9 +44,9 @@ if settings.retrying.mode is RetryMode.RESUBMIT:
 
 
 @app.function_name("prune_results")
-@app.timer_trigger("timer", "0 30 3 * * *", run_on_startup=False)
+@app.timer_trigger("timer", "0 */10 * * * *", run_on_startup=False)
 def prune_results(timer: func.TimerRequest) -> None:  # noqa: ARG001, the worker passes it by its name
-    """Once a day, old results go."""
+    """Every ten minutes: old results go."""
     tracker(settings).prune_results()
 
 

@@ -138,7 +138,12 @@ _LEAST_SECONDS = 1.0
 """The shortest time that is billed. Documented."""
 _SIDE_BY_SIDE = 24
 """Messages at once in an instance: ``batchSize`` and ``newBatchThreshold``."""
+_PRUNE_CPU = 0.013
+"""To prune one operation. Measured like the others."""
+_PRUNES = _SECONDS / 600
+"""A month."""
 _PRUNE_SECONDS = 60
+"""Of one run, at the most."""
 _CORES_PER_GB = 0.5
 """Documented: 0.25 cores with 512 MB, 1 with 2,048 MB, 2 with 4,096 MB."""
 
@@ -327,7 +332,7 @@ def functions(load: Load) -> tuple[Invocations, ...]:
         Invocations(polling.batches, per_tick / max(polling.messages, 1), at_once=_SIDE_BY_SIDE),
         Invocations(load.resubmitted, _RESUBMIT_CPU + 2 * _STATUS_CPU, at_once=_SIDE_BY_SIDE),
         Invocations(_MINUTES, _IDLE_CPU * (1 + outstanding(load) / _SHARDS / _PAGE)),
-        Invocations(MONTH.days, 0, wait=_PRUNE_SECONDS),
+        Invocations(_PRUNES, _IDLE_CPU + min(load.tracked / _PRUNES * _PRUNE_CPU, _PRUNE_SECONDS)),
     )
 
 

@@ -85,9 +85,8 @@ class Tracker:
         endpoints = Endpoints(settings.ingest_uri, settings.allowed_ingest_uris)
         self._defaults = Defaults(endpoints, settings.database, settings.table)
         results = Results(operations, blobs)
-        outstanding = OutstandingOperations(
-            outstanding_table, self._defaults, ThreadPoolExecutor(_STORAGE_THREADS, "storage")
-        )
+        storage_threads = ThreadPoolExecutor(_STORAGE_THREADS, "storage")
+        outstanding = OutstandingOperations(outstanding_table, self._defaults, storage_threads)
         outstanding.check_layout()
         adx = MeasuredAdx(
             KustoClient(_tokens(settings), endpoints, concurrency=settings.polling.concurrency, ambient=ambient)
@@ -116,7 +115,7 @@ class Tracker:
         poison = {f"{name}-poison": queue for name, queue in self._poison.items()}
         self._backlog = Backlog(outstanding, self._queues | poison, ambient)
         redrives = Redrives(redrives_table)
-        self._pruner = Pruner(results, redrives, settings.retention, BUDGET, ambient)
+        self._pruner = Pruner(results, redrives, settings.retention, BUDGET, ambient, executor=storage_threads)
         self._redriver = Redriver(
             results,
             redrives,

@@ -369,7 +369,7 @@ SCENARIOS = (
         {"function-failures": alone("register_operation")},
     ),
     Scenario(
-        "a daily function that failed",
+        "a function that is seldom run, and failed",
         (*HEALTHY, During((25,), failing("prune_results"))),
         {"function-failures": alone("prune_results")},
     ),

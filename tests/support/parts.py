@@ -150,7 +150,14 @@ class Parts:
             self.results, self.redrives, Reenqueuer(self.results, retries, retrying), ambient, needs_format=True
         )
         self.backlog = Backlog(self.outstanding, {"retries": retries, "gone": Queue(self.gone_client)}, ambient)
-        self.pruner = Pruner(self.results, self.redrives, timedelta(days=90), timedelta(seconds=60), ambient)
+        self.pruner = Pruner(
+            self.results,
+            self.redrives,
+            timedelta(days=90),
+            timedelta(seconds=60),
+            ambient,
+            executor=self.storage_threads,
+        )
 
     def close(self) -> None:
         """End the threads."""
