@@ -1,6 +1,7 @@
 """How long and how hard a soak is, and the settings of the app in it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from local.adx_simulator import RequestFault
 from local.soak.faults import REQUEST_FAULTS
@@ -59,6 +60,7 @@ class Plan:
         longest_pause: The longest until the next one is started in its place.
         drain_seconds: How long it may take until nothing changes any more. A claim that a kill leaves behind runs out
             after 5 minutes alone, and attempts may be left then.
+        app: The folder of function_app.py; None for this repository.
     """
 
     seconds: float
@@ -70,6 +72,7 @@ class Plan:
     life: tuple[float, float] = (6.0, 24.0)
     longest_pause: float = 3.0
     drain_seconds: float = 480.0
+    app: Path | None = None
 
     @property
     def settings(self) -> dict[str, str]:

@@ -81,7 +81,7 @@ def soak(plan: Plan, folder: Path, say: Say) -> Outcome:
             "AzureWebJobsStorage": azurite.connection_string,
             "KUSTO_INGEST_URI": adx.uri,
         }
-        hosts = Hosts(lambda: FunctionsHost.start(env, invisible_seconds=INVISIBLE_SECONDS), plan, folder)
+        hosts = Hosts(lambda: FunctionsHost.start(env, plan.app, invisible_seconds=INVISIBLE_SECONDS), plan, folder)
         stack.enter_context(hosts)
         return _Soak(plan, adx, watcher, upstream, hosts, say).run()
 
