@@ -5,29 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from shared import metrics, tracing
-from shared.errors import (
-    AccessRefused,
-    EndpointNotAllowed,
-    KustoError,
-    OperationNotFound,
-    RequestRejected,
-    RoleMissing,
-    Throttled,
-    Unavailable,
-)
+from shared.errors import KustoError, OperationNotFound
 from shared.kusto.client import KustoClient
 from shared.model import BlobSource, IngestionLimits, Operation, Properties, StatusReport
-
-ANSWERS: dict[type[KustoError], str] = {
-    AccessRefused: "access_refused",
-    EndpointNotAllowed: "endpoint_not_allowed",
-    OperationNotFound: "not_found",
-    RequestRejected: "rejected",
-    RoleMissing: "role_missing",
-    Throttled: "throttled",
-    Unavailable: "unavailable",
-}
-"""What an error is called as the ``answer`` of a call; without one it is ``ok``, and ``failed`` is a defect of ours."""
 
 
 class MeasuredAdx:
@@ -54,14 +34,15 @@ class MeasuredAdx:
 @contextmanager
 def _measured(call: str, operation: Operation) -> Iterator[None]:
     began = time.monotonic()
-    answer = "failed"
+    # Unless it is said otherwise: of a defect of ours nothing is known.
+    answer = KustoError.answer
     try:
         # A 404 is what ADX says of an operation that it does not show yet.
         with tracing.call(f"adx.{call}", operation, expected=OperationNotFound):
             yield
         answer = "ok"
     except KustoError as error:
-        answer = ANSWERS[type(error)]
+        answer = error.answer
         raise
     finally:
         metrics.record(metrics.ADX_LATENCY, time.monotonic() - began, about=operation, call=call)
