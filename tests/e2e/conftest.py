@@ -6,6 +6,7 @@ import pytest
 
 from local.adx_simulator import AdxSimulator
 from local.azurite import Azurite
+from tests.support.collector import Collector
 from tests.support.world import World, make_world
 
 
@@ -25,3 +26,9 @@ def adx() -> Iterator[AdxSimulator]:
 def world(storage: Azurite, adx: AdxSimulator) -> Iterator[World]:
     with make_world(storage, adx) as made:
         yield made
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as running:
+        yield running

@@ -4,9 +4,6 @@ out.
 
 import base64
 import json
-from collections.abc import Iterator
-
-import pytest
 
 from local.adx_simulator import AdxSimulator, Answer, BlobFault
 from tests.support.collector import Collector
@@ -65,12 +62,6 @@ def refused_messages(planted: Planted) -> list[str]:
         json.dumps({"operationId": "x", "cluster": "https://ingest-x.kusto.windows.net", "n": planted.text("other")}),
         json.dumps({"operationId": "x", "database": planted.connection_string("database")}),
     ]
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as running:
-        yield running
 
 
 def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSimulator, collector: Collector) -> None:

@@ -2,22 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import pytest
 
 from local.adx_simulator import AdxSimulator, BlobFault
 from tests.support.collector import Collector, Envelope
 from tests.support.world import DATABASE, World, eventually
 
 GOOD = b"1,2\n3,4\n"
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as running:
-        yield running
 
 
 def live(

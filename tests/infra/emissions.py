@@ -1,7 +1,6 @@
 """What happens in the scenarios, as it arrives from the app's own exporter."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,12 +12,10 @@ from functools import cache
 from local.processes import REPOSITORY
 from tests.infra.scenarios import EMISSIONS, During, Emission
 from tests.support import app_insights
-from tests.support.collector import Envelope
+from tests.support.collector import Envelope, plain_environment
 from tests.support.kusto_queries import COMPONENT
 
 EMISSION_SECONDS = 60.0
-# Of the platform or of a developer, they would change what is sent, and where to.
-OTHERS = ("APPLICATIONINSIGHTS_", "OTEL_")
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,6 @@ class Emissions:
 @cache
 def emit() -> Emissions:
     """Have everything sent by a process of its own, once."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-m", "tests.infra.emitting"],
@@ -78,7 +74,7 @@ def emit() -> Emissions:
             check=False,
             cwd=REPOSITORY,
             # The exporter keeps what it could not send in the folder for temporary files.
-            env=environment | {"TMPDIR": folder},
+            env=plain_environment() | {"TMPDIR": folder},
             text=True,
             timeout=EMISSION_SECONDS,
         )

@@ -6,13 +6,22 @@ what is too large, too old or too much, and asks for a token where local authent
 
 import gzip
 import json
+import os
 import uuid
 from typing import Any, override
 
 from tests.support.http_server import Received, Reply, ScriptedServer
 
+# Of the platform or of a developer, they would change what is sent, and where to.
+_OF_TELEMETRY = ("APPLICATIONINSIGHTS_", "OTEL_")
+
 PATHS = frozenset({"/v2/track", "/v2.1/track"})
 type Envelope = dict[str, Any]
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment for a process that sends to a collector, without what the exporters would read of it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OF_TELEMETRY)}
 
 
 class Collector(ScriptedServer):

@@ -1,7 +1,6 @@
 """How the app's exporter bears crowds of lines and a service that does not take them."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,17 +8,15 @@ from collections.abc import Sequence
 import pytest
 
 from local.processes import REPOSITORY
+from tests.support.collector import plain_environment
 
 
 def arrived(lines: int, first: str, later: int = 0) -> Sequence[int]:
     """The numbers of the lines that arrived, of so many before and after the service's first answer."""
-    others = {
-        name: value for name, value in os.environ.items() if not name.startswith(("APPLICATIONINSIGHTS_", "OTEL_"))
-    }
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.sending", str(lines), first, str(later)],
         cwd=REPOSITORY,
-        env=others,
+        env=plain_environment(),
         capture_output=True,
         check=True,
         timeout=60,
