@@ -14,8 +14,9 @@ from pathlib import Path
 
 from local.functions_host.settings import SETTINGS_FILES, SettingsRefused, apply_settings
 from local.processes import REPOSITORY
-from shared.app import StorageFailed, Tracker, UnknownQueue, tracker_on_what_is_there
+from shared.app import Tracker, UnknownQueue, tracker_on_what_is_there
 from shared.fields import MessageRefused, Object
+from shared.invocation import StorageFailed
 from shared.redrive import GIVEN_UP_AS, RedriveRefused
 from shared.redrive_request import name_of
 from shared.settings import STORAGE_CONNECTION, Settings, SettingsError, load

@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shared.app import StorageFailed, Tracker, UnknownQueue
+from shared.app import Tracker, UnknownQueue
 from shared.fields import Fields, MessageRefused, Object
+from shared.invocation import StorageFailed
 from shared.redrive import Redriven, RedriveRefused, StillWatched, UnknownOperation
 from shared.redrive_request import name_of, read_content, read_most
 from shared.store.results import Contended

@@ -3,15 +3,13 @@
 import base64
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from shared import library_logs, metrics, queues
@@ -20,6 +18,7 @@ from shared.backlog import Backlog
 from shared.blob_access import make_access
 from shared.endpoints import Endpoints, doubtful_endpoint
 from shared.fields import MessageRefused, Object
+from shared.invocation import invocation, told_safely
 from shared.kusto.client import KustoClient
 from shared.kusto.measured import MeasuredAdx
 from shared.kusto.tokens import IdentityTokens, LocalTokens
@@ -28,7 +27,7 @@ from shared.poll import Poller
 from shared.progress import Pace
 from shared.prune import Pruner
 from shared.queues import Queue
-from shared.redaction import redact
+from shared.redaction import redacted_line
 from shared.redrive import Redriven, Redriver
 from shared.redrive_request import read_blobs_request
 from shared.reenqueue import Reenqueuer
@@ -48,10 +47,6 @@ BUDGET = timedelta(seconds=60)
 """An invocation begins with no further operation after this; ``functionTimeout`` in host.json is far above it."""
 
 _STORAGE_THREADS = 16
-
-
-class StorageFailed(Exception):
-    """Tables or queues could not be used; what was under way is tried again, by the host or at the next tick."""
 
 
 class UnknownQueue(Exception):
@@ -127,34 +122,34 @@ class Tracker:
     def register_operation(self, body: bytes, message_id: str | None) -> None:
         """Begin to watch an operation."""
         message = _Message(self._settings.operations_queue, body, message_id)
-        with _invocation("register_operation"):
+        with invocation("register_operation"):
             self._handle(message, lambda: read_operation(body, self._defaults), self._registrar.register)
 
     def poll_operations(self) -> None:
         """Poll what is due."""
-        with _invocation("poll_operations"):
+        with invocation("poll_operations"):
             self._poller.tick()
 
     def poll_batch(self, body: bytes, message_id: str | None) -> None:
         """Poll one batch of what is due."""
         message = _Message(self._settings.poll_queue, body, message_id)
-        with _invocation("poll_batch"):
+        with invocation("poll_batch"):
             self._handle(message, lambda: read_poll_batch(body), self._poller.batch)
 
     def resubmit_blobs(self, body: bytes, message_id: str | None) -> None:
         """Try the blobs of a retry message again."""
         message = _Message(self._settings.retry_queue, body, message_id)
-        with _invocation("resubmit_blobs"):
+        with invocation("resubmit_blobs"):
             self._handle(message, lambda: read_retry(body, self._defaults), self._resubmitter.handle)
 
     def prune_results(self) -> None:
         """Remove results past retention."""
-        with _invocation("prune_results"):
+        with invocation("prune_results"):
             self._pruner.prune()
 
     def measure_backlog(self) -> None:
         """Record how much is waiting."""
-        with _invocation("measure_backlog"):
+        with invocation("measure_backlog"):
             self._backlog.measure()
 
     def redrive_blobs(self, operation_id: str, content: Object, by: str) -> Redriven:
@@ -165,7 +160,7 @@ class Tracker:
             RedriveRefused: as ``shared.redrive`` lists.
             StorageFailed: it is not done, or not all; the same act again completes it.
         """
-        with _told_safely():
+        with told_safely():
             return self._redriver.redrive_blobs(read_blobs_request(operation_id, content, by, self._defaults))
 
     def redrive_messages(self, queue: str, by: str, most: int | None) -> Redriven:
@@ -177,7 +172,7 @@ class Tracker:
         """
         if queue not in self._queues:
             raise UnknownQueue(f"the queues are {', '.join(self._queues)}; theirs are the poison queues")
-        with _told_safely():
+        with told_safely():
             return self._redriver.redrive_messages(queue, self._poison[queue], self._queues[queue], by, most)
 
     def _handle[M](self, message: "_Message", read: Callable[[], M], handle: Callable[[M], object]) -> None:
@@ -197,34 +192,6 @@ class Tracker:
             )
             return
         handle(content)
-
-
-@contextmanager
-def _invocation(function: str) -> Iterator[None]:
-    """One run of a function. Of an error the app tells by itself: alerts must not hang on how the host does."""
-    try:
-        with _told_safely():
-            yield
-    except Exception as error:
-        metrics.record(metrics.FUNCTIONS_FAILURES, function=function)
-        event(
-            "function.failed",
-            f"{function} ended with {type(error).__name__}",
-            level=logging.ERROR,
-            function=function,
-            error=redact(str(error).partition("\n")[0]),
-        )
-        raise
-
-
-@contextmanager
-def _told_safely() -> Iterator[None]:
-    """Errors of the storage SDKs quote their URL, which may hold a SAS, and the host logs what it gets."""
-    try:
-        yield
-    except AzureError as error:
-        first_line = str(error.message or error).strip().partition("\n")[0]
-        raise StorageFailed(f"{type(error).__name__}: {redact(first_line)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +216,7 @@ def _send(telemetry: Telemetry) -> None:
             "telemetry.failed",
             f"nothing is sent to Application Insights: {type(error).__name__}",
             level=logging.ERROR,
-            error=redact(str(error).partition("\n")[0]),
+            error=redacted_line(error),
         )
 
 
@@ -270,7 +237,7 @@ _building = threading.Lock()
 
 def tracker(settings: Settings) -> Tracker:
     """The app of this instance, built at the first call: indexing the functions must not wait for storage."""
-    with _invocation("start"), _building:
+    with invocation("start"), _building:
         return _build(settings)
 
 
@@ -281,7 +248,7 @@ def tracker_on_what_is_there(settings: Settings) -> Tracker:
         StorageFailed: they are not there, or can't be reached.
     """
     library_logs.tame()
-    with _told_safely():
+    with told_safely():
         return Tracker(settings, Ambient(), creates=False)
 
 

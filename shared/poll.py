@@ -40,7 +40,7 @@ from shared.progress import (
 )
 from shared.queues import Queue
 from shared.records import Outstanding
-from shared.redaction import redact
+from shared.redaction import redacted_line
 from shared.settle import OperationGone, Settler
 from shared.store.outstanding import DISPATCH_LEASE, OutstandingOperations
 from shared.telemetry import Seldom, event
@@ -210,7 +210,7 @@ class Poller:
                 f"put off: {type(error).__name__}",
                 level=logging.ERROR,
                 about=before.operation,
-                error=redact(str(error).partition("\n")[0]),
+                error=redacted_line(error),
             )
             after = self._after_failure(before, type(error).__name__)
         return (before, after) if after else None

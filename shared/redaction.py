@@ -2,7 +2,7 @@
 
 The boundary is where a text comes in, so that what is inside can be stored and logged as it is: a status answer and an
 error (``kusto.answers``, ``kusto.client``), a message's IDs and error texts (``messages``), an error of an SDK
-(``app``, ``kusto.tokens``, ``poll``), a setting that is wrong (``settings``), a log line of a library
+(``invocation``, ``app``, ``kusto.tokens``, ``poll``), a setting that is wrong (``settings``), a log line of a library
 (``library_logs``). URLs of blobs come in as they are, since they are read by; they lose their credentials where they
 become a row (``outcome.keyed``). A message's ``properties`` and unknown fields go back into messages alone.
 """
@@ -39,6 +39,11 @@ _JSON_WEB_TOKEN = re.compile(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{1,1000}\.[A-Za-z
 def redact(text: str) -> str:
     """``text`` with every URL bare, and every key, signature and token that can be told replaced by an ellipsis."""
     return _LONG_BASE64.sub("…", _without_certain(text))
+
+
+def redacted_line(error: BaseException | str) -> str:
+    """The first line of an error's text, redacted: what follows it is for who may see more than a log has."""
+    return redact(str(error).strip().partition("\n")[0])
 
 
 def _without_certain(text: str) -> str:

@@ -208,12 +208,17 @@ def _storage(read: "_Reader") -> StorageAccess:
 
 def _is_connection_string(text: str) -> bool:
     """Whether the storage SDKs can do something with it: a way to sign, and a place for queues and tables."""
-    parts = [part.partition("=") for part in text.strip("; ").split(";")]
-    fields = {name.strip().lower(): value.strip() for name, _, value in parts}
+    fields = _fields(text)
     by_key = fields.get("accountname") and fields.get("accountkey")
     has_endpoints = fields.get("queueendpoint") and fields.get("tableendpoint")
     by_signature = fields.get("sharedaccesssignature") and (has_endpoints or fields.get("accountname"))
-    return all(equals for _, equals, _ in parts) and bool(by_key or by_signature)
+    return all("=" in part for part in text.strip("; ").split(";")) and bool(by_key or by_signature)
+
+
+def _fields(text: str) -> dict[str, str]:
+    """The parts of ``Name=value;Name=value``, by their names in small letters; one without a name is left out."""
+    parts = [part.partition("=") for part in text.split(";")]
+    return {name.strip().lower(): value.strip() for name, _, value in parts if name.strip()}
 
 
 def _polling(read: "_Reader") -> Polling:
@@ -247,8 +252,7 @@ def _retrying(read: "_Reader") -> Retrying:
 
 def _telemetry(read: "_Reader") -> Telemetry:
     # As the host reads it: https://learn.microsoft.com/azure/azure-functions/functions-app-settings
-    parts = [part.partition("=") for part in read.text("APPLICATIONINSIGHTS_AUTHENTICATION_STRING").split(";")]
-    authentication = {name.strip().lower(): value.strip() for name, _, value in parts}
+    authentication = _fields(read.text("APPLICATIONINSIGHTS_AUTHENTICATION_STRING"))
     return Telemetry(
         _insights(read),
         read.integer("TRACE_SAMPLING_PERCENT", 10, 0, 100),
@@ -263,8 +267,7 @@ def _telemetry(read: "_Reader") -> Telemetry:
 
 def _insights(read: "_Reader") -> str:
     """The connection string as the exporters take it: they refuse an empty part and capitals, which the host takes."""
-    parts = [part.partition("=") for part in read.text("APPLICATIONINSIGHTS_CONNECTION_STRING").split(";")]
-    fields = {name.strip().lower(): value.strip() for name, _, value in parts if name.strip()}
+    fields = _fields(read.text("APPLICATIONINSIGHTS_CONNECTION_STRING"))
     if not fields:
         return ""
     key = fields.get("instrumentationkey", "").lower()

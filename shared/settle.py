@@ -19,7 +19,7 @@ from shared import given_up, metrics
 from shared.ambient import Ambient
 from shared.backoff import retry_delay
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
-from shared.model import BlobStatus, Operation, OperationState, RetryState, StatusReport
+from shared.model import BlobReport, BlobStatus, Operation, OperationState, RetryState, StatusReport
 from shared.outcome import as_settled, keyed, merge, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
@@ -246,13 +246,7 @@ def _tell_news(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping
         # A failure that was Transient and is so no more is another one.
         is_news = old is None or (old.report.status, old.report.failure) != (report.status, report.failure)
         if is_news and report.is_final:
-            metrics.record(
-                metrics.BLOBS_ENDED,
-                about=before.operation,
-                outcome=BlobStatus.SUCCEEDED if report.has_succeeded else report.status,
-                failure_status=report.failure or "" if report.has_failed else "",
-                error_code=report.error_code or "" if report.has_failed else "",
-            )
+            _count_end(before.operation, report)
         is_recovered = row.retry_state is RetryState.RECOVERED
         if is_recovered and old and old.retry_state is not RetryState.RECOVERED:
             metrics.record(metrics.RETRIES, about=before.operation, outcome=RetryState.RECOVERED)
@@ -260,3 +254,14 @@ def _tell_news(before: Outstanding, stored: Mapping[str, BlobRow], rows: Mapping
         needs_person = report.has_failed and (is_exhausted or not report.is_transient)
         if needs_person and (is_news or (old and old.retry_state != row.retry_state)):
             given_up.tell(before.operation, row)
+
+
+def _count_end(operation: Operation, report: BlobReport) -> None:
+    has_failed = report.has_failed
+    metrics.record(
+        metrics.BLOBS_ENDED,
+        about=operation,
+        outcome=BlobStatus.SUCCEEDED if report.has_succeeded else report.status,
+        failure_status=(report.failure or "") if has_failed else "",
+        error_code=(report.error_code or "") if has_failed else "",
+    )

@@ -25,13 +25,14 @@ def event(name: str, text: str, *, level: int = logging.INFO, about: Operation |
         about: The operation that it is about.
         facts: Numbers, texts and IDs; never a URL's query, a token or a key. None is left out.
     """
-    named = _names(about) if about else {}
+    named = names(about) if about else {}
     known = named | {key: value for key, value in facts.items() if value is not None}
     tail = " ".join(f"{key}={value}" for key, value in known.items())
     _log.log(level, "%s: %s%s", name, text, f" ({tail})" if tail else "", extra={"event": name, **known})
 
 
-def _names(operation: Operation) -> dict[str, object]:
+def names(operation: Operation) -> dict[str, str]:
+    """What an operation is told by, in log lines and traces."""
     return {
         "operation_id": operation.operation_id,
         "cluster": operation.cluster,

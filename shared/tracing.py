@@ -17,6 +17,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 
 from shared.endpoints import cluster_name
 from shared.model import Operation
+from shared.telemetry import names
 
 type Attributes = Mapping[str, str | int]
 
@@ -60,14 +61,7 @@ def step(
     links = _links()
     # The operation as a span that is never sent: it only holds the operation's steps together, which are hours apart.
     whole = SpanContext(int(root.key, 16), int(operation.key[:16], 16), True, TraceFlags(TraceFlags.SAMPLED))  # noqa: FBT003, is_remote
-    attributes: Attributes = {
-        "operation_id": operation.operation_id,
-        "root_operation_id": root_operation_id,
-        "cluster": operation.cluster,
-        "database": operation.database,
-        "table": operation.table,
-        "attempt": attempt,
-    }
+    attributes: Attributes = {**names(operation), "root_operation_id": root_operation_id, "attempt": attempt}
     within = context.set_value(_LINKS, links, trace.set_span_in_context(NonRecordingSpan(whole)))
     token = context.attach(within)
     try:

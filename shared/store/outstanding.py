@@ -108,10 +108,7 @@ class OutstandingOperations:
     def _census_in(self, shard: str, now: datetime) -> Census:
         first, beyond = keys.ALL_DUE
         _, not_due = keys.due_range(now)
-        condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
-        rows = self._table.query(
-            condition, {"shard": shard, "first": first, "beyond": beyond}, select=["RowKey", "RegisteredAt"]
-        )
+        rows = self._range(shard, first, beyond, ["RowKey", "RegisteredAt"])
         outstanding = overdue = 0
         oldest = first_due = None
         for row in rows:
@@ -160,11 +157,8 @@ class OutstandingOperations:
             Since when the lease runs, None if none does; and the rows, page by page.
         """
         _, beyond = keys.due_range(now)
-        condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
         columns = [*select, "Last", "Since"] if select else None
-        rows = self._table.query(
-            condition, {"shard": shard, "first": keys.DISPATCHED_ROW, "beyond": beyond}, select=columns
-        )
+        rows = self._range(shard, keys.DISPATCHED_ROW, beyond, columns)
         # The dispatch's note sorts before what is due, so that it comes with the same query.
         first = next(rows, None)
         note = first if first and first["RowKey"] == keys.DISPATCHED_ROW else None
@@ -172,6 +166,10 @@ class OutstandingOperations:
         handed_out = str(note["Last"]) if note and lease else ""
         due = rows if note or first is None else chain([first], rows)
         return lease, (row for row in due if row["RowKey"] > handed_out)
+
+    def _range(self, shard: str, first: str, beyond: str, select: Sequence[str] | None) -> Iterator[Row]:
+        condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
+        return self._table.query(condition, {"shard": shard, "first": first, "beyond": beyond}, select=select)
 
     def batch(self, batch: PollBatch) -> list[Outstanding]:
         """The operations of a batch that are still where its dispatcher put them."""

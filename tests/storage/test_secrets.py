@@ -14,8 +14,9 @@ from azure.storage.queue import AccountSasPermissions, QueueServiceClient, Resou
 from local.azurite import ACCOUNT, KEY, Azurite
 from shared import library_logs
 from shared.ambient import Ambient
-from shared.app import StorageFailed, Tracker, tracker
+from shared.app import Tracker, tracker
 from shared.errors import EndpointNotAllowed, RoleMissing
+from shared.invocation import StorageFailed
 from shared.model import OperationState
 from shared.queues import Queue
 from shared.redaction import redacted_id

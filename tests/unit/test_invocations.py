@@ -6,7 +6,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared import metrics
-from shared.app import StorageFailed, Tracker, tracker
+from shared.app import Tracker, tracker
+from shared.invocation import StorageFailed
 from shared.settings import load
 from tests.support.recorded import Recorded
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from shared import api
-from shared.app import StorageFailed, UnknownQueue
+from shared.app import UnknownQueue
 from shared.endpoints import Endpoints
 from shared.fields import MessageRefused, Object
+from shared.invocation import StorageFailed
 from shared.messages import Defaults
 from shared.model import ALREADY_INGESTED, BlobReport, RetryState
 from shared.records import BlobRow

@@ -21,11 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import library_logs, messages, model, records
-from shared.app import StorageFailed, Tracker, tracker
+from shared.app import Tracker, tracker
 from shared.blob_access import AccessFailed, ByUserDelegation, NoBlob
 from shared.endpoints import Endpoints
 from shared.errors import KustoError
 from shared.fields import MessageRefused
+from shared.invocation import StorageFailed
 from shared.kusto.answers import read_status
 from shared.kusto.client import Answer, KustoClient, Timeouts
 from shared.kusto.tokens import IdentityTokens

@@ -5,7 +5,8 @@ import pytest
 
 from shared import app, telemetry_export
 from shared.ambient import Ambient
-from shared.app import StorageFailed, tracker
+from shared.app import tracker
+from shared.invocation import StorageFailed
 from shared.settings import Settings, Telemetry, load
 
 INSIGHTS = "InstrumentationKey=00000000-0000-0000-0000-00000000000{};IngestionEndpoint=https://example.com/"
