@@ -13,6 +13,7 @@ from azure.data.tables import TableClient, TableServiceClient, TableTransactionE
 
 from shared import keys
 from shared.settings import StorageAccess
+from shared.store.transactions import Tables
 from shared.transport import pooled, unless_there
 
 GROUP = 100
@@ -97,7 +98,7 @@ class Table:
         try:
             return [answer.get("etag", "") for answer in self._client.submit_transaction(group)]
         except TableTransactionError as error:
-            if error.status_code in _CONFLICTS and getattr(error, "error_code", None) != "TableNotFound":
+            if error.status_code in _CONFLICTS:
                 raise Conflict(error.index) from None
             if error.status_code in _NOT_STORABLE:
                 raise NotStorable(f"Table Storage answers {error.status_code} to a row") from None
@@ -181,8 +182,8 @@ def connect(access: StorageAccess, credential: TokenCredential | None) -> TableS
         "transport": pooled(),
     }
     if access.connection_string:
-        return TableServiceClient.from_connection_string(access.connection_string, **options)
-    return TableServiceClient(access.table_uri, credential=credential, **options)
+        return Tables.from_connection_string(access.connection_string, **options)
+    return Tables(access.table_uri, credential=credential, **options)
 
 
 def _storable(row: Row) -> dict[str, Any]:

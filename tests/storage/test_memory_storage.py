@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueClient, QueueMessage, QueueServiceClient
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,6 +24,7 @@ from hypothesis.stateful import (
 from local.azurite import Azurite
 from shared.queues import Queue
 from shared.store.tables import Conflict, Table, Write, deletion, etag_of, insertion, merger, replacement
+from shared.store.transactions import Tables
 from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_table import MemoryTable
 from tests.support.world import eventually
@@ -115,7 +115,7 @@ def outcome(act: Callable[[], Any]) -> Any:  # noqa: ANN401, whatever the call g
 class TablesAgree(RuleBasedStateMachine):
     """The app's table on the table in memory, and on Azurite's."""
 
-    service: TableServiceClient
+    service: Tables
     etags: Bundle[Etags] = Bundle("etags")
 
     def __init__(self) -> None:
@@ -306,7 +306,7 @@ def _listed(answer: Any) -> Any:  # noqa: ANN401, messages or an error
 
 
 def test_a_table_in_memory_does_what_azurite_does(azurite: Azurite) -> None:
-    with TableServiceClient.from_connection_string(azurite.connection_string, retry_total=0) as service:
+    with Tables.from_connection_string(azurite.connection_string, retry_total=0) as service:
         run_state_machine_as_test(type("Machine", (TablesAgree,), {"service": service}), settings=FEW)
 
 

@@ -5,7 +5,6 @@ from contextlib import closing
 
 import pytest
 from azure.core.pipeline import PipelineRequest
-from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from benchmarks import costs
@@ -13,6 +12,7 @@ from local.azurite import Azurite
 from shared.keys import SHARDS
 from shared.model import Operation
 from shared.store.tables import Row
+from shared.store.transactions import Tables
 from tests.support.parts import Parts, blob
 
 URL = "https://account.blob.core.windows.net/landing/orders/2026/11/25/part-0042.parquet"
@@ -26,7 +26,7 @@ class Counted(Parts):
     def __init__(self, storage: Azurite, mark: str) -> None:
         self.sent: list[str] = []
         connection = storage.connection_string
-        self.table_service = TableServiceClient.from_connection_string(connection, raw_request_hook=self._note)
+        self.table_service = Tables.from_connection_string(connection, raw_request_hook=self._note)
         self.queue_service = QueueServiceClient.from_connection_string(connection, raw_request_hook=self._note)
         super().__init__(self.table_service, self.queue_service, mark)
 

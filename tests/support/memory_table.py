@@ -111,7 +111,7 @@ class MemoryTable:
         writes = _prepared(operations)
         with self._lock:
             if self._rows is None:
-                raise transaction_refusal(0, 404, "TableNotFound", "The table specified does not exist.")
+                raise refusal(HttpResponseError, 404, "TableNotFound", "The table specified does not exist.")
             # On a copy, which takes the place of the rows when all has gone well.
             rows, count = dict(self._rows), self._writes
             try:

@@ -33,6 +33,7 @@ from shared.store.outstanding import OutstandingOperations
 from shared.store.redrives import Redrives
 from shared.store.results import Results
 from shared.store.tables import Table
+from shared.store.transactions import Tables
 from tests.support import facts
 from tests.support.facts import POLLING
 
@@ -212,7 +213,7 @@ class Parts:
 def make_parts(azurite: Azurite, mark: str, **settings: Polling | Retrying) -> Iterator[Parts]:
     """Parts whose tables and queues have ``mark`` in their names."""
     with (
-        TableServiceClient.from_connection_string(azurite.connection_string) as tables,
+        Tables.from_connection_string(azurite.connection_string) as tables,
         QueueServiceClient.from_connection_string(azurite.connection_string) as queues,
     ):
         parts = Parts(tables, queues, mark, **settings)  # type: ignore[arg-type]  # by their names

@@ -1,0 +1,144 @@
+"""Transactions are written and read by the app's own code: what goes in comes out, and refusals say what they are."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.data.tables import TableClient, TableTransactionError, UpdateMode
+
+from local.azurite import Azurite
+from shared.store.tables import GROUP, Conflict, NotStorable, Row, Table, deletion, insertion, merger, replacement
+from shared.store.transactions import Tables
+from tests.support.http_server import Reply, ScriptedServer
+
+AWKWARD_TEXTS = (
+    'it\'s 100% "quoted" / back\\slash',
+    "several\r\nlines\r\n\r\nHTTP/1.1 404 Not Found\r\nETag: W/none\r\n--changeset_tracker--\r\n--batch_tracker--",
+    "Ünïcödé 漢字 🚀",
+    "",
+    " ",
+)
+# What keys may hold: no slashes, no control characters.
+AWKWARD_KEYS = ("it's", "a b", "ä漢🚀", "a+b&c=d", "(x,y)", "2026-11-25|cluster|db|t", "~!@$^*;:'\"<>")
+
+
+@pytest.fixture(scope="module")
+def client(storage: Azurite) -> Iterator[TableClient]:
+    with Tables.from_connection_string(storage.connection_string, retry_total=0) as tables:
+        made = tables.get_table_client("Transactions")
+        made.create_table()
+        yield made
+
+
+@pytest.fixture
+def table(client: TableClient) -> Table:
+    return Table(client)
+
+
+def row(partition: str, name: str, **columns: object) -> Row:
+    return {"PartitionKey": partition, "RowKey": name, **columns}
+
+
+def test_values_of_every_type_come_back(table: Table) -> None:
+    values = {
+        "Yes": True,
+        "No": False,
+        "Most": 2**31 - 1,
+        "Least": -(2**31),
+        "Whole": 3.0,
+        "Part": 0.1,
+        "Time": datetime(2026, 11, 25, 12, 30, 1, 5, tzinfo=UTC),
+        **{f"Text{place}": text for place, text in enumerate(AWKWARD_TEXTS)},
+    }
+    table.write([insertion(row("types", "r", **values))])
+    stored = table.get("types", "r")
+    assert stored is not None
+    assert {name: stored[name] for name in values} == values
+    assert type(stored["Whole"]) is float
+    assert type(stored["Yes"]) is bool
+
+
+@pytest.mark.parametrize("key", AWKWARD_KEYS)
+def test_any_key_can_be_written_changed_and_deleted(table: Table, key: str) -> None:
+    (etag,) = table.write([insertion(row(key, key, N=1, Kept="x"))])
+    (etag,) = table.write([merger(row(key, key, N=2), etag)])
+    assert (table.get(key, key) or {})["Kept"] == "x"
+    (etag,) = table.write([replacement(row(key, key, N=3), etag)])
+    stored = table.get(key, key) or {}
+    assert (stored["N"], "Kept" in stored) == (3, False)
+    assert table.write([deletion(key, key, etag)]) == [""]
+    assert table.get(key, key) is None
+
+
+def test_each_row_has_the_etag_that_the_table_gives_it(table: Table) -> None:
+    etags = table.write([insertion(row("etags", str(place), Text=AWKWARD_TEXTS[1])) for place in range(GROUP)])
+    stored = {each["RowKey"]: each for each in table.query("PartitionKey eq @p", {"p": "etags"})}
+    assert [stored[str(place)].metadata["etag"] for place in range(GROUP)] == etags  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("place", [0, 1, 7])
+def test_a_refusal_says_which_write_it_was_and_nothing_is_written(table: Table, place: int) -> None:
+    partition = f"refused-{place}"
+    table.write([insertion(row(partition, f"r{place}"))])
+    with pytest.raises(Conflict) as refusal:
+        table.write([insertion(row(partition, f"r{each}")) for each in range(10)])
+    assert refusal.value.index == place
+    assert len(list(table.query("PartitionKey eq @p", {"p": partition}))) == 1
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, b"bytes", ["list"], {"a": 1}])
+def test_a_value_that_no_column_takes_is_not_sent(table: Table, value: object) -> None:
+    with pytest.raises(NotStorable, match="TypeError"):
+        table.write([insertion(row("types", "odd", Column=value))])
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_numbers_beyond_json_are_written_as_the_service_names_them(table: Table, value: float) -> None:
+    table.write([insertion(row("floats", str(value), Column=value))])
+    stored = table.get("floats", str(value)) or {}
+    assert stored["Column"] == pytest.approx(value, nan_ok=True)
+
+
+def test_a_table_that_is_not_there_is_no_conflict(storage: Azurite) -> None:
+    with Tables.from_connection_string(storage.connection_string, retry_total=0) as tables:
+        missing = Table(tables.get_table_client("NotThere"))
+        with pytest.raises(HttpResponseError) as error:
+            missing.write([deletion("p", "r")])
+    assert error.value.status_code == 404
+
+
+ANSWER = '--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 204 No Content\r\nETag: W/"1"\r\n\r\n\r\n--b--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "shown"),
+    [
+        (202, ANSWER, HttpResponseError, 202),
+        (202, "", HttpResponseError, 202),
+        (202, "--b\r\n\r\nHTTP/1.1 412 Precondition Failed\r\n\r\nno JSON\r\n--b--", TableTransactionError, 412),
+        (202, '--b\r\n\r\nHTTP/1.1 503 Busy\r\n\r\n{"odata.error": 7}\r\n--b--', TableTransactionError, 503),
+        (413, "too large", TableTransactionError, 413),
+        (403, '{"odata.error": {"code": "AuthorizationFailure", "message": {"value": "no"}}}', HttpResponseError, 403),
+        (200, "<html>a gateway's page</html>", HttpResponseError, 200),
+    ],
+)
+def test_what_is_no_answer_to_all_of_it_is_an_error(
+    status: int, body: str, kind: type[HttpResponseError], shown: int
+) -> None:
+    with ScriptedServer() as server:
+        server.answer(Reply(status, body.encode(), {"Content-Type": "multipart/mixed; boundary=b"}))
+        connection = f"AccountName=a;AccountKey=a2V5;TableEndpoint={server.origin}/a"
+        with Tables.from_connection_string(connection, retry_total=0) as tables:
+            writes = [("delete", row("p", str(place))) for place in range(2)]
+            with pytest.raises(HttpResponseError) as error:
+                tables.get_table_client("Things").submit_transaction(writes)
+    assert type(error.value) is kind
+    assert error.value.status_code == shown
+
+
+def test_a_replacement_is_told_from_a_merge(client: TableClient) -> None:
+    client.submit_transaction([("create", row("modes", "r", A=1))])
+    client.submit_transaction([("update", row("modes", "r", B=2), {"mode": UpdateMode.MERGE})])
+    assert {"A", "B"} <= client.get_entity("modes", "r").keys()
