@@ -15,7 +15,7 @@ from shared.model import Counts, Operation, StatusReport
 from shared.progress import Pace, after_report
 from shared.records import Outstanding
 from shared.settings import Polling
-from shared.store.outstanding import BATCH, MOST_MOVES
+from shared.store.outstanding import BATCH, MOST_STEPS
 
 MONTH = timedelta(days=30)
 _SECONDS = MONTH.total_seconds()
@@ -101,10 +101,10 @@ PRICES = (
 
 REGISTRATION = 3
 """Table requests: the pointer, the two rows of ``OutstandingOperations``, the operation's row. Counted."""
-SETTLING = 5
-"""Table requests: read the blobs, write them; read the operation's row, write it; remove what is outstanding.
-Counted."""
-RETRYING = 11
+SETTLING = 3
+"""Table requests of one that settles alone: write the blobs, the operation's row, and remove what is outstanding. Of
+those that settle together, up to a hundred share each of the last two. Counted."""
+RETRYING = 12
 """Table requests beside those: 5 to put a blob on the retry queue, 6 to resubmit it. Counted."""
 PRUNING = 3
 """Table requests: read the operation's blobs, delete them, delete its row. Counted."""
@@ -277,7 +277,7 @@ class Polls:
         if not self.messages:
             return self.ticks * (_SHARDS + _touched(self.moved))
         read_again = _SHARDS * math.ceil(self.due / _SHARDS / _PAGE)
-        writes = math.ceil(self.moved / self.messages / MOST_MOVES)
+        writes = math.ceil(self.moved / self.messages / MOST_STEPS)
         return self.ticks * (_SHARDS + read_again + _SHARDS + self.messages * (1 + writes))
 
 

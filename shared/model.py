@@ -203,6 +203,15 @@ class Counts:
         succeeded, failed, canceled = finished
         return cls(succeeded, failed, in_progress, canceled, by_status.total() - sum(finished) - in_progress)
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.succeeded + other.succeeded,
+            self.failed + other.failed,
+            self.in_progress + other.in_progress,
+            self.canceled + other.canceled,
+            self.other + other.other,
+        )
+
     @property
     def total(self) -> int:
         """All blobs counted."""

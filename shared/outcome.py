@@ -1,8 +1,8 @@
 """What became of an operation and its blobs: pure functions on what ADX reported and what was written down before."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from shared.model import (
     BlobReport,
@@ -74,15 +74,14 @@ def is_finished(report: StatusReport, named_blobs: int) -> bool:
     )
 
 
-def is_overtaken(report: StatusReport, rows: Iterable[BlobRow]) -> bool:
+def is_overtaken(reports: Sequence[BlobReport], rows: Mapping[str, BlobRow]) -> bool:
     """Whether a report that is the last word has become an old one: another poll has seen one of its blobs in progress.
 
     Args:
-        report: Such a report.
-        rows: The operation's blobs as they are in the table now, the report's news among them.
+        reports: The blobs of such a report.
+        rows: The operation's blobs by key as they are in the table now, the report's news among them.
     """
-    stored = {row.key: row for row in rows}
-    shown = (stored.get(key) for key, _ in keyed(stored, report.blobs or ()))
+    shown = (rows.get(key) for key, _ in keyed(rows, reports))
     # One that was enqueued counts as what it was enqueued as, until it turns out Recovered.
     return any(row and not row.report.is_final and row.retry_state is RetryState.NONE for row in shown)
 
@@ -210,29 +209,76 @@ def _retry_state(row: BlobRow, report: BlobReport, *, is_last: bool) -> RetrySta
     return state
 
 
-def summarize(rows: Sequence[BlobRow], known: Outstanding | OperationRow, state: OperationState | None) -> Summary:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an operation's blobs amount to; two of parts of its blobs add up.
+
+    ``counts`` has a blob that was already ingested as succeeded. ``first`` and ``last`` are the failures that came
+    first and last. ``is_overtaken``: see ``is_overtaken``. ``has_retries`` says whether a retry was ever intended.
+    """
+
+    counts: Counts = field(default_factory=Counts)
+    transient: int = 0
+    permanent: int = 0
+    retried: int = 0
+    first: BlobRow | None = None
+    last: BlobRow | None = None
+    has_retries: bool = False
+    is_overtaken: bool = False
+
+    @classmethod
+    def of(cls, rows: Collection[BlobRow], *, is_overtaken: bool = False) -> "Standing":
+        """What these blobs amount to."""
+        failed = [row for row in rows if row.report.has_failed]
+        transient = sum(row.report.is_transient for row in failed)
+        return cls(
+            counts=counts_of(rows),
+            transient=transient,
+            permanent=len(failed) - transient,
+            retried=sum(row.retry_state in _REENQUEUED for row in rows),
+            first=min(failed, key=_when, default=None),
+            last=max(failed, key=_when, default=None),
+            has_retries=any(row.retry_state is not RetryState.NONE for row in rows),
+            is_overtaken=is_overtaken,
+        )
+
+    def __add__(self, other: "Standing") -> "Standing":
+        return Standing(
+            self.counts + other.counts,
+            self.transient + other.transient,
+            self.permanent + other.permanent,
+            self.retried + other.retried,
+            min(filter(None, (self.first, other.first)), key=_when, default=None),
+            max(filter(None, (self.last, other.last)), key=_when, default=None),
+            self.has_retries or other.has_retries,
+            self.is_overtaken or other.is_overtaken,
+        )
+
+
+def summarize(
+    blobs: Standing | Collection[BlobRow], known: Outstanding | OperationRow, state: OperationState | None
+) -> Summary:
     """What an operation's row is to say.
 
     Args:
-        rows: Its blobs.
+        blobs: Its blobs, or what they amount to.
         known: What ADX said of it last: its counts stand where fewer blobs are known.
         state: Its state; None to make it of the blobs.
     """
-    own = counts_of(rows)
-    counts = own if own.total >= known.counts.total and own.finished >= known.counts.finished else known.counts
-    failed = sorted((row for row in rows if row.report.has_failed), key=_when)
-    transient = sum(row.report.is_transient for row in failed)
+    own = blobs if isinstance(blobs, Standing) else Standing.of(blobs)
+    is_all = own.counts.total >= known.counts.total and own.counts.finished >= known.counts.finished
+    counts = own.counts if is_all else known.counts
     return Summary(
         state=state or state_of(counts),
         counts=counts,
         start_time=known.start_time,
         last_updated=known.last_updated,
         polls=known.polls,
-        transient_failures=transient,
-        permanent_failures=len(failed) - transient,
-        retried_blobs=sum(row.retry_state in _REENQUEUED for row in rows),
-        first_error_code=failed[0].report.error_code if failed else None,
-        last_error=_error_text(failed[-1].report) if failed else known.last_error,
+        transient_failures=own.transient,
+        permanent_failures=own.permanent,
+        retried_blobs=own.retried,
+        first_error_code=own.first.report.error_code if own.first else None,
+        last_error=_error_text(own.last.report) if own.last else known.last_error,
     )
 
 

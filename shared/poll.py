@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from shared.errors import (
 )
 from shared.messages import PollBatch, write_poll_batch
 from shared.model import Operation, OperationState, StatusReport
-from shared.outcome import accounted_failures, is_finished, is_overtaken
+from shared.outcome import accounted_failures, is_finished
 from shared.progress import (
     NoAnswer,
     Pace,
@@ -41,7 +41,7 @@ from shared.progress import (
 from shared.queues import Queue
 from shared.records import Outstanding
 from shared.redaction import redacted_line
-from shared.settle import OperationGone, Settler
+from shared.settle import Ending, OperationGone, Settler, tell
 from shared.store.outstanding import DISPATCH_LEASE, OutstandingOperations
 from shared.telemetry import Seldom, event
 from shared.tracing import step
@@ -49,7 +49,7 @@ from shared.tracing import step
 _PAUSE = timedelta(seconds=30)
 """For a cluster that throttles without saying for how long."""
 
-_WRITE_BACK = 200
+_WRITE_BACK = 500
 _WRITE_BACK_SECONDS = 5
 """Operations whose next times are written together, at the latest after this; a crash repeats at most their polls."""
 
@@ -66,6 +66,8 @@ _EVENTS: dict[type[KustoError], str] = {
 }
 
 type Move = tuple[Outstanding, Outstanding]
+type Step = Move | Ending
+"""What an operation's poll leads to: its next one, or its end."""
 
 
 class StatusSource(Protocol):
@@ -154,24 +156,21 @@ class Poller:
         return _Run(ends=time.monotonic() + self._budget.total_seconds())
 
     def _poll_all(self, due: Sequence[Outstanding], run: _Run) -> None:
-        moves: list[Move] = []
+        steps: list[Step] = []
         written = time.monotonic()
         try:
-            # Each in a copy of this context, by which the worker tells whose log lines they are.
-            tasks = [self._executor.submit(copy_context().run, self._poll_safely, each, run) for each in due]
-            for done in as_completed(tasks, timeout=(self._budget + _PATIENCE).total_seconds()):
-                if (move := done.result()) is not None:
-                    moves.append(move)
-                if len(moves) >= _WRITE_BACK or (moves and time.monotonic() - written > _WRITE_BACK_SECONDS):
-                    self._outstanding.move(moves)
-                    moves, written = [], time.monotonic()
+            for each in self._side_by_side(lambda before: self._poll_safely(before, run), due):
+                steps.append(each)
+                if len(steps) >= _WRITE_BACK or time.monotonic() - written > _WRITE_BACK_SECONDS:
+                    self._write_back(steps, run)
+                    steps, written = [], time.monotonic()
         except TimeoutError:
             metrics.record(metrics.POLLS_ERRORS, kind="overran")
             event("polls.overran", "some requests do not end; what they were for stays due", level=logging.ERROR)
         finally:
             # What has not begun by now stays due, instead of going on behind the invocation's back.
             run.ends = 0.0
-        self._outstanding.move(moves)
+        self._write_back(steps, run)
         event(
             "polls.finished",
             "polled what was due" if due else "nothing is due",
@@ -188,48 +187,76 @@ class Poller:
             seconds=_seconds(run),
         )
 
-    def _poll_safely(self, before: Outstanding, run: _Run) -> Move | None:
+    def _side_by_side[T](self, act: Callable[[T], Step | None], each: Iterable[T]) -> Iterator[Step]:
+        """Act on each in threads; yields what it leads to, where it leads to anything, as soon as it does.
+
+        Raises:
+            TimeoutError: some of it does not end.
+        """
+        # Each in a copy of this context, by which the worker tells whose log lines they are.
+        tasks = [self._executor.submit(copy_context().run, act, one) for one in each]
+        for done in as_completed(tasks, timeout=(self._budget + _PATIENCE).total_seconds()):
+            if (step := done.result()) is not None:
+                yield step
+
+    def _poll_safely(self, before: Outstanding, run: _Run) -> Step | None:
         """Poll one operation; whatever happens to it must not reach the others.
 
         Returns:
-            Where to move it, or None if it stays or has ended.
+            What that leads to; None if it stays as it is.
         """
         if run.is_over():
             run.count("left")
             return None
         try:
             with step("poll", before.operation, before.root_operation_id, before.attempt, expected=OperationGone):
-                after = self._poll(before, run)
+                return self._poll(before, run)
         except OperationGone:
             return None
         except Exception as error:  # noqa: BLE001, storage, or a defect: it is logged, and the operation tried again
-            run.count("errors")
-            metrics.record(metrics.POLLS_ERRORS, kind="failed")
-            event(
-                "poll.failed",
-                f"put off: {type(error).__name__}",
-                level=logging.ERROR,
-                about=before.operation,
-                error=redacted_line(error),
-            )
-            after = self._after_failure(before, type(error).__name__)
-        return (before, after) if after else None
+            _tell_failure(before, error, run)
+            return self._after_failure(before, type(error).__name__)
 
-    def _after_failure(self, before: Outstanding, error: str) -> Outstanding | None:
+    def _after_failure(self, before: Outstanding, error: str) -> Step:
         """The operation put off, or ended when its time is up: what fails every time must not go on for ever."""
         after = after_no_answer(before, NoAnswer(error), self._now(), self._pace)
         if isinstance(after, Outstanding):
-            return after
+            return before, after
         try:
-            self._settler.give_up(before, error)
+            return self._settler.give_up(before, error)
         except Exception as failure:  # noqa: BLE001, the same again
             event(
                 "poll.failed", f"can't be ended: {type(failure).__name__}", level=logging.ERROR, about=before.operation
             )
-            return replace(before, next_poll_at=self._now() + self._pace.polling.max_interval)
-        return None
+            return self._much_later(before)
 
-    def _poll(self, before: Outstanding, run: _Run) -> Outstanding | None:
+    def _much_later(self, before: Outstanding) -> Move:
+        return before, replace(before, next_poll_at=self._now() + self._pace.polling.max_interval)
+
+    def _write_back(self, steps: Iterable[Step], run: _Run) -> None:
+        """Write down what polls have led to: final states, then what is due later and what is watched no more."""
+        moves: list[Move] = []
+        endings: list[Ending] = []
+        for each in steps:
+            endings.append(each) if isinstance(each, Ending) else moves.append(each)
+        ended, left = self._settler.end_together(endings)
+        for each in self._side_by_side(lambda ending: self._end_safely(ending, run), left):
+            ended.append(each) if isinstance(each, Ending) else moves.append(each)
+        by_key = {each.before.operation.key: each for each in ended}
+        for before in self._outstanding.write_back(moves, [each.before for each in ended]):
+            run.count("settled")
+            tell(by_key[before.operation.key])
+
+    def _end_safely(self, ending: Ending, run: _Run) -> Step:
+        """End one operation, or put it off: its next poll ends it."""
+        try:
+            self._settler.end(ending)
+        except Exception as error:  # noqa: BLE001, storage, or a defect: it is logged, and the operation tried again
+            _tell_failure(ending.before, error, run)
+            return self._much_later(ending.before)
+        return ending
+
+    def _poll(self, before: Outstanding, run: _Run) -> Step:
         operation = before.operation
         refusal = next((run.refusals[each] for each in _scopes(operation) if each in run.refusals), None)
         if refusal is not None:
@@ -247,33 +274,28 @@ class Poller:
             self._take_note(operation, error, run)
             return self._go_on(before, after_no_answer(before, _no_answer(error), self._now(), self._pace), error)
 
-    def _answered(self, before: Outstanding, report: StatusReport, run: _Run) -> Outstanding | None:
+    def _answered(self, before: Outstanding, report: StatusReport, run: _Run) -> Step:
         now, polling = self._now(), self._pace.polling
         recorded = before.recorded_failures
         if not needs_details(before, report, now, polling):
-            return after_report(before, report, recorded, now, self._pace)
+            return before, after_report(before, report, recorded, now, self._pace)
         run.count("asked_details")
         report = self._kusto.status(before.operation, details=True)
-        rows = self._settler.record(before, report)
+        standing = self._settler.record(before, report)
         recorded = accounted_failures(report, recorded)
-        last = after_report(before, report, recorded, now, self._pace)
-        if is_finished(report, before.named_blobs) and not is_overtaken(report, rows):
-            self._settler.finish(before, last, rows)
-        elif is_overdue(before, now, polling):
-            self._settler.finish(before, last, rows, OperationState.TIMED_OUT)
-        else:
-            self._settler.show_progress(last, rows)
-            return last
-        run.count("settled")
-        return None
+        last = replace(after_report(before, report, recorded, now, self._pace), pointer_etag="")
+        if is_finished(report, before.named_blobs) and not standing.is_overtaken:
+            return self._settler.ending(before, last, standing)
+        if is_overdue(before, now, polling):
+            return self._settler.ending(before, last, standing, OperationState.TIMED_OUT)
+        return before, self._settler.show_progress(last, standing)
 
-    def _go_on(self, before: Outstanding, after: Outstanding | OperationState, error: KustoError) -> Outstanding | None:
+    def _go_on(self, before: Outstanding, after: Outstanding | OperationState, error: KustoError) -> Step:
         """The operation put off; or its end without an answer, with what was intended before done."""
         if isinstance(after, Outstanding):
-            return after
-        rows = self._settler.record(before, None)
-        self._settler.finish(before, replace(before, last_error=str(error)), rows, after)
-        return None
+            return before, after
+        standing = self._settler.record(before, None)
+        return self._settler.ending(before, replace(before, last_error=str(error)), standing, after)
 
     def _take_note(self, operation: Operation, error: KustoError, run: _Run) -> None:
         """Leave a cluster, or a table, alone for the rest of the invocation if the answer concerns all of it."""
@@ -284,6 +306,18 @@ class Poller:
         if self._seldom.may_say((scope, type(error))):
             level = logging.ERROR if isinstance(error, AccessRefused | EndpointNotAllowed) else logging.WARNING
             event(_EVENTS[type(error)], str(error), level=level, about=operation)
+
+
+def _tell_failure(before: Outstanding, error: Exception, run: _Run) -> None:
+    run.count("errors")
+    metrics.record(metrics.POLLS_ERRORS, kind="failed")
+    event(
+        "poll.failed",
+        f"put off: {type(error).__name__}",
+        level=logging.ERROR,
+        about=before.operation,
+        error=redacted_line(error),
+    )
 
 
 def _scopes(operation: Operation) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -14,7 +14,9 @@ class Outstanding:
 
     ``recorded_failures`` is the failed count when its details were last written down. ``not_found_since`` and
     ``errors_since`` are the beginning of the present run of 404s, or of other answers that were no status.
-    ``etag`` is that of the due row that this was read from, "" if it was not read.
+    ``etag`` is that of the due row that this was read from, "" if it was not read. ``pointer_etag`` and
+    ``operation_etag`` are those of the pointer and of the row of ``IngestionOperations`` as this app left them last,
+    "" where that is not known: as long as the pointer has its ETag, nothing is written down of the operation's blobs.
     """
 
     operation: Operation
@@ -35,6 +37,8 @@ class Outstanding:
     not_found_since: datetime | None = None
     errors_since: datetime | None = None
     last_error: str | None = None
+    pointer_etag: str = ""
+    operation_etag: str = ""
     etag: str = ""
 
     @property
@@ -68,11 +72,15 @@ class Census:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Where an operation's row is."""
+    """Where an operation's row is.
+
+    ``etag`` is that of the pointer itself while nothing is written down of the operation's blobs, else "".
+    """
 
     partition: str
     row: str
     registered_at: datetime
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
 """Registering: a message becomes an operation that is watched, once, however often it is delivered.
 
-Three writes, in this order, each insert-only: the pointer among the blobs, the rows of ``OutstandingOperations``, the
-row of ``IngestionOperations``. A crash between two of them is made good by the message's next delivery.
+Three writes, in this order, each insert-only: the pointer among the blobs, the row of ``IngestionOperations``, the rows
+of ``OutstandingOperations``. A crash between two of them is made good by the message's next delivery. The last of them
+knows the ETags of the others, so that settling need not read what nobody has changed.
 """
+
+from dataclasses import replace
 
 from shared import metrics
 from shared.ambient import Ambient
@@ -44,16 +47,16 @@ class Registrar:
         pointer, is_new = self._results.point(
             operation, pointer_to(operation, cluster_name(operation.cluster), self._ambient.now())
         )
-        if not is_new and self._is_settled(pointer):
+        stored = None if is_new else self._results.operation(pointer)
+        if stored and stored.state is not OperationState.IN_PROGRESS:
             event("operation.known", "a message for a settled operation changes nothing", about=operation)
             return False
-        outstanding = self._first(message, pointer)
-        added = self._outstanding.add(outstanding, message)
+        first = self._first(message, pointer)
+        etag = stored.etag if stored else self._results.add_operation(first, message.properties)
+        added = self._outstanding.add(replace(first, operation_etag=etag), message)
         if added:
-            # At once: should the next write fail, the message comes again and finds the operation watched already.
             origin = "Resubmission" if message.lineage.parent_operation_id else "Upstream"
             metrics.record(metrics.OPERATIONS_REGISTERED, about=operation, origin=origin)
-        self._results.add_operation(outstanding, message.properties)
         event(
             "operation.registered" if added else "operation.known",
             "watching it from now on" if added else "it is watched already",
@@ -63,10 +66,6 @@ class Registrar:
             correlation_id=message.correlation_id,
         )
         return added
-
-    def _is_settled(self, pointer: Pointer) -> bool:
-        row = self._results.operation(pointer)
-        return row is not None and row.state is not OperationState.IN_PROGRESS
 
     def _first(self, message: OperationMessage, pointer: Pointer) -> Outstanding:
         lineage = message.lineage
@@ -81,4 +80,5 @@ class Registrar:
             named_blobs=len(message.blobs),
             next_poll_at=self._ambient.now() + spread(self._polling.first_delay, self._ambient.random),
             interval=self._polling.min_interval,
+            pointer_etag=pointer.etag,
         )

@@ -10,30 +10,77 @@ The order is the guarantee; each step is safe to repeat, and the next poll makes
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import batched
 
 from shared import given_up, metrics
 from shared.ambient import Ambient
 from shared.backoff import retry_delay
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
 from shared.model import BlobReport, BlobStatus, Operation, OperationState, RetryState, StatusReport
-from shared.outcome import as_settled, keyed, merge, summarize
+from shared.outcome import Standing, as_settled, is_finished, is_overtaken, keyed, merge, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
 from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob, with_url
 from shared.settings import Retrying
 from shared.store.outstanding import OutstandingOperations
-from shared.store.results import Contended, Results
+from shared.store.results import Contended, OperationChange, Results
+from shared.store.tables import GROUP, Conflict
 from shared.telemetry import event
+from shared.tracing import within
 
 _GIVEN_UP = frozenset({OperationState.NOT_FOUND, OperationState.TIMED_OUT})
 
 
 class OperationGone(Exception):
     """The operation is not outstanding any more: somebody else has settled it meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an operation ends: as it stood and as it is known now, what its row is to say, and from when on.
+
+    ``error`` is why it ended without an answer. ``has_retries`` says whether a blob of it was ever to be tried again.
+    """
+
+    before: Outstanding
+    last: Outstanding
+    summary: Summary
+    at: datetime
+    error: str | None
+    has_retries: bool
+
+    @property
+    def change(self) -> OperationChange:
+        """What is written of it."""
+        return OperationChange(self.last.pointer, self.last.operation_etag, self.summary, self.at)
+
+
+def tell(ending: Ending) -> None:
+    """Say how an operation has ended, once it is outstanding no more."""
+    before, last, summary = ending.before, ending.last, ending.summary
+    latency = ending.at - min(last.start_time or before.registered_at, ending.at)
+    metrics.record(metrics.OPERATIONS_SETTLED, about=before.operation, state=summary.state.value)
+    metrics.record(metrics.OPERATIONS_LATENCY, latency.total_seconds(), about=before.operation)
+    with within(before.operation, before.root_operation_id):
+        event(
+            "operation.settled",
+            f"ended {summary.state}",
+            about=before.operation,
+            state=summary.state.value,
+            attempt=before.attempt,
+            succeeded=summary.counts.succeeded,
+            failed=summary.counts.failed,
+            canceled=summary.counts.canceled,
+            retried=summary.retried_blobs,
+            polls=last.polls,
+            seconds=round((ending.at - before.registered_at).total_seconds()),
+            latency_seconds=round(latency.total_seconds()),
+            error=ending.error,
+        )
 
 
 class Settler:
@@ -53,7 +100,7 @@ class Settler:
         self._retrying = retrying
         self._ambient = ambient
 
-    def record(self, before: Outstanding, report: StatusReport | None) -> list[BlobRow]:
+    def record(self, before: Outstanding, report: StatusReport | None) -> Standing:
         """Write the blobs of a detailed report down, and put the new Transient failures on the retry queue.
 
         Args:
@@ -61,7 +108,7 @@ class Settler:
             report: What ADX said; None to do only what was intended before.
 
         Returns:
-            All of the operation's blobs.
+            What the operation's blobs amount to.
 
         Raises:
             OperationGone: somebody else has settled the operation.
@@ -72,75 +119,103 @@ class Settler:
             message = self._message(before)
             named = NamedBlobs(message.blobs)
             blobs = tuple(with_url(blob, named) for blob in blobs)
-        most = self._retrying.max_attempts
-        stored = self._results.blobs(before.operation)
-        rows = self._results.revise(
-            before.operation, lambda rows: merge(rows, blobs, attempt=before.attempt, most=most), stored
-        )
+        stored, rows = self._write_down(before, blobs)
         _tell_news(before, stored, rows)
+        # As long as nothing but these reports is in the rows, nobody has got ahead of them.
+        is_alone = not stored
         if any(_is_to_be_enqueued(row) for row in rows.values()):
             urls = {key: blob.url for (key, _), blob in zip(keyed(rows, blobs), blobs, strict=True)}
-            rows = self._reenqueue(before, message or self._message(before), rows, urls)
-        return list(rows.values())
+            rows, is_alone = self._reenqueue(before, message or self._message(before), rows, urls), False
+        is_last = report is not None and is_finished(report, before.named_blobs)
+        return Standing.of(rows.values(), is_overtaken=is_last and not is_alone and is_overtaken(blobs, rows))
 
-    def show_progress(self, last: Outstanding, rows: Sequence[BlobRow]) -> None:
-        """Let the row of an operation still running say what is known of it."""
+    def _write_down(
+        self, before: Outstanding, blobs: Sequence[BlobReport]
+    ) -> tuple[Mapping[str, BlobRow], Mapping[str, BlobRow]]:
+        """Write the blobs' rows; returns all rows of the operation as they were, and as they are."""
 
-        def decide(row: OperationRow) -> tuple[Summary, None] | None:
-            return None if row.settled_at else (summarize(rows, last, OperationState.IN_PROGRESS), None)
+        def decide(rows: Mapping[str, BlobRow]) -> list[BlobRow]:
+            return merge(rows, blobs, attempt=before.attempt, most=self._retrying.max_attempts)
 
-        self._results.revise_operation(last.pointer, decide)
+        if before.pointer_etag and not blobs:
+            return {}, {}
+        if before.pointer_etag:
+            with suppress(Conflict):
+                new = self._results.begin(before.operation, before.pointer_etag, decide({}), self._ambient.now())
+                return {}, {row.key: row for row in new}
+        stored = self._results.blobs(before.operation)
+        return stored, self._results.revise(before.operation, decide, stored)
 
-    def finish(
-        self, before: Outstanding, last: Outstanding, rows: Sequence[BlobRow], state: OperationState | None = None
-    ) -> None:
-        """Give the operation its final state and stop watching it.
+    def show_progress(self, last: Outstanding, standing: Standing) -> Outstanding:
+        """Let the row of an operation still running say what is known of it.
+
+        Returns:
+            The operation, with its row's ETag.
+        """
+        summary = summarize(standing, last, OperationState.IN_PROGRESS)
+        change = OperationChange(last.pointer, last.operation_etag, summary, None)
+        if last.operation_etag and (etags := self._results.change_operations([change])):
+            return replace(last, operation_etag=etags[0])
+        self._results.revise_operation(last.pointer, lambda row: None if row.settled_at else (summary, None))
+        return replace(last, operation_etag="")
+
+    def ending(
+        self, before: Outstanding, last: Outstanding, standing: Standing, state: OperationState | None = None
+    ) -> Ending:
+        """How an operation ends.
 
         Args:
             before: The operation as it stands in ``OutstandingOperations``.
             last: The operation as it is known now.
-            rows: Its blobs, recorded.
+            standing: What its blobs, recorded, amount to.
             state: Its final state; None to make it of the blobs.
         """
-        now = self._ambient.now()
-        summary = summarize(rows, last, state)
+        summary = summarize(standing, last, state)
+        error = summary.last_error if state else None
+        return Ending(before, last, summary, self._ambient.now(), error, has_retries=standing.has_retries)
+
+    def end_together(self, endings: Iterable[Ending]) -> tuple[list[Ending], list[Ending]]:
+        """Give operations their final state whose rows are as this app left them, a hundred of a partition at a time.
+
+        Returns:
+            Those that have it, and those that are to be ended one by one.
+        """
+        ended: list[Ending] = []
+        left: list[Ending] = []
+        by_partition: dict[str, list[Ending]] = {}
+        for each in endings:
+            # A retry may have found a blob mended already: such an end is written with a look at the row.
+            is_plain = each.last.operation_etag and not each.has_retries
+            (by_partition.setdefault(each.last.partition, []) if is_plain else left).append(each)
+        for partition in by_partition.values():
+            for group in batched(partition, GROUP, strict=False):
+                try:
+                    written = self._results.change_operations([each.change for each in group])
+                except Exception:  # noqa: BLE001, whatever it is: alone, each meets it again if it is its own
+                    written = {}
+                for place, each in enumerate(group):
+                    (ended if place in written else left).append(each)
+        return ended, left
+
+    def end(self, ending: Ending) -> None:
+        """Give an operation its final state, unless it has one."""
+        last = ending.last
 
         def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
-            return None if row.settled_at else (summary, now)
+            return None if row.settled_at else (ending.summary, ending.at)
 
         row = self._results.revise_operation(last.pointer, decide)
         if row is None:
-            # Registering was cut short before this row; its message will come again and find the operation settled.
-            message = self._outstanding.message(before.operation)
+            # Somebody has deleted the row.
+            message = self._outstanding.message(last.operation)
             self._results.add_operation(last, message.properties if message else None)
             self._results.revise_operation(last.pointer, decide)
-        if any(row.retry_state is not RetryState.NONE for row in rows):
+        if ending.has_retries:
             # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
-            self.correct(before.operation)
-        if not self._outstanding.remove(before):
-            # Somebody else has moved or removed it, and tells of its end.
-            return
-        latency = now - min(last.start_time or before.registered_at, now)
-        metrics.record(metrics.OPERATIONS_SETTLED, about=before.operation, state=summary.state.value)
-        metrics.record(metrics.OPERATIONS_LATENCY, latency.total_seconds(), about=before.operation)
-        event(
-            "operation.settled",
-            f"ended {summary.state}",
-            about=before.operation,
-            state=summary.state.value,
-            attempt=before.attempt,
-            succeeded=summary.counts.succeeded,
-            failed=summary.counts.failed,
-            canceled=summary.counts.canceled,
-            retried=summary.retried_blobs,
-            polls=last.polls,
-            seconds=round((now - before.registered_at).total_seconds()),
-            latency_seconds=round(latency.total_seconds()),
-            error=summary.last_error if state else None,
-        )
+            self.correct(last.operation)
 
-    def give_up(self, before: Outstanding, error: str) -> None:
-        """End an operation that could not be settled for too long, with what is stored of it; nothing is sent.
+    def give_up(self, before: Outstanding, error: str) -> Ending:
+        """The end of an operation that could not be settled for too long, with what is stored of it; nothing is sent.
 
         Args:
             before: The operation as it stands in ``OutstandingOperations``.
@@ -162,7 +237,8 @@ class Settler:
             is_told = key in stored and stored[key].retry_reason == reason
             if row.retry_reason == reason and not is_told:
                 given_up.tell(before.operation, row)
-        self.finish(before, replace(before, last_error=error), list(rows.values()), OperationState.TIMED_OUT)
+        last = replace(before, last_error=error)
+        return self.ending(before, last, Standing.of(rows.values()), OperationState.TIMED_OUT)
 
     def correct(self, operation: Operation) -> None:
         """Make the row of a settled operation agree with its blobs again, some of which have recovered."""

@@ -57,16 +57,25 @@ def step(
         attempt: The operation's.
         expected: An error that is no failure.
     """
-    root = replace(operation, operation_id=root_operation_id)
     links = _links()
+    attributes: Attributes = {**names(operation), "root_operation_id": root_operation_id, "attempt": attempt}
+    with (
+        within(operation, root_operation_id, links),
+        _written_down(name, SpanKind.INTERNAL, attributes, expected, links),
+    ):
+        yield
+
+
+@contextmanager
+def within(operation: Operation, root_operation_id: str, links: list[Link] | None = None) -> Iterator[None]:
+    """Take what is logged within for a part of the operation's trace."""
+    root = replace(operation, operation_id=root_operation_id)
     # The operation as a span that is never sent: it only holds the operation's steps together, which are hours apart.
     whole = SpanContext(int(root.key, 16), int(operation.key[:16], 16), True, TraceFlags(TraceFlags.SAMPLED))  # noqa: FBT003, is_remote
-    attributes: Attributes = {**names(operation), "root_operation_id": root_operation_id, "attempt": attempt}
-    within = context.set_value(_LINKS, links, trace.set_span_in_context(NonRecordingSpan(whole)))
-    token = context.attach(within)
+    spanned = trace.set_span_in_context(NonRecordingSpan(whole))
+    token = context.attach(context.set_value(_LINKS, links, spanned) if links is not None else spanned)
     try:
-        with _written_down(name, SpanKind.INTERNAL, attributes, expected, links):
-            yield
+        yield
     finally:
         context.detach(token)
 

@@ -9,6 +9,7 @@ touches nothing that isn't due (docs/decisions/outstanding-layout.md).
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched, chain, islice
 
@@ -31,8 +32,8 @@ from shared.store.tables import (
 )
 from shared.telemetry import event
 
-MOST_MOVES = GROUP // 2
-"""Operations in one transaction: each takes a deletion and an insertion."""
+MOST_STEPS = GROUP // 2
+"""Operations in one transaction: each takes two writes."""
 
 BATCH = 100
 """Operations in one message of the poll queue: some seconds of work, and a range of one shard."""
@@ -181,50 +182,56 @@ class OutstandingOperations:
             )
         )
 
-    def move(self, moves: Iterable[tuple[Outstanding, Outstanding]]) -> int:
-        """Put each operation's next poll in the place of the last one.
+    def write_back(
+        self, moves: Iterable[tuple[Outstanding, Outstanding]], ends: Iterable[Outstanding] = ()
+    ) -> list[Outstanding]:
+        """Put each operation's next poll in the place of the last one, and stop watching those that have ended.
 
-        A pair whose due row is gone was moved or settled by somebody else, and is left alone.
+        One whose due row is gone was moved or removed by somebody else, and is left alone.
+
+        Args:
+            moves: Operations as they were and as they are to be.
+            ends: Operations as they were.
 
         Returns:
-            How many were moved.
+            Of ``ends``, those that this has removed.
         """
-        by_shard: dict[str, list[tuple[Outstanding, Outstanding]]] = {}
-        for old, new in moves:
-            by_shard.setdefault(old.shard, []).append((old, new))
-        groups = [list(group) for pairs in by_shard.values() for group in batched(pairs, MOST_MOVES, strict=False)]
-        return sum(self._executor.map(self._move_group, groups))
+        steps = [_move(*pair) for pair in moves] + [_end(each) for each in ends]
+        by_shard: dict[str, list[_Step]] = {}
+        for step in steps:
+            by_shard.setdefault(step.before.shard, []).append(step)
+        groups = [list(group) for each in by_shard.values() for group in batched(each, MOST_STEPS, strict=False)]
+        written = chain.from_iterable(self._executor.map(self._write_group, groups))
+        return [step.before for step in written if step.is_end]
 
-    def _move_group(self, group: list[tuple[Outstanding, Outstanding]]) -> int:
-        while group:
-            writes = [write for pair in group for write in _move_writes(*pair)]
-            try:
-                self._table.write(writes)
-            except Conflict as conflict:
-                group = [pair for place, pair in enumerate(group) if place != conflict.index // 2]
-            except NotStorable as error:
-                if len(group) > 1:
-                    return sum(self._move_group([pair]) for pair in group)
-                metrics.record(metrics.POLLS_ERRORS, kind="not_storable")
-                event("poll.not_storable", str(error), level=logging.ERROR, about=group[0][0].operation)
-                return 0
-            else:
-                break
-        return len(group)
+    def _write_group(self, group: Sequence["_Step"]) -> list["_Step"]:
+        """Write one transaction, without those that somebody else was faster with; returns the others."""
 
-    def remove(self, outstanding: Outstanding) -> bool:
-        """Stop watching an operation. False if somebody else has moved or removed it meanwhile."""
-        key = outstanding.operation.key
-        try:
-            self._table.write(
-                [
-                    deletion(outstanding.shard, outstanding.due_row, outstanding.etag),
-                    deletion(outstanding.shard, keys.operation_row(key)),
-                ]
-            )
-        except Conflict:
-            return False
-        return True
+        def tell(place: int, error: NotStorable) -> None:
+            metrics.record(metrics.POLLS_ERRORS, kind="not_storable")
+            event("poll.not_storable", str(error), level=logging.ERROR, about=group[place].before.operation)
+
+        return [group[place] for place in self._table.write_steps([step.writes for step in group], tell)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The two writes that put an operation to its next poll, or to its end."""
+
+    before: Outstanding
+    writes: tuple[Write, Write]
+    is_end: bool
+
+
+def _move(old: Outstanding, new: Outstanding) -> _Step:
+    if old.due_row == new.due_row:
+        raise ValueError("an operation moves to a later time")
+    return _Step(old, (deletion(old.shard, old.due_row, old.etag), insertion(_due_entity(new))), is_end=False)
+
+
+def _end(old: Outstanding) -> _Step:
+    message = deletion(old.shard, keys.operation_row(old.operation.key))
+    return _Step(old, (deletion(old.shard, old.due_row, old.etag), message), is_end=True)
 
 
 def _lease_begin(note: Row | None, now: datetime) -> datetime | None:
@@ -234,12 +241,6 @@ def _lease_begin(note: Row | None, now: datetime) -> datetime | None:
     """
     since = moment(note.get("Since")) if note else None
     return since if since and now - since < DISPATCH_LEASE else None
-
-
-def _move_writes(old: Outstanding, new: Outstanding) -> Sequence[Write]:
-    if old.due_row == new.due_row:
-        raise ValueError("an operation moves to a later time")
-    return deletion(old.shard, old.due_row, old.etag), insertion(_due_entity(new))
 
 
 def _message_row(outstanding: Outstanding, message: OperationMessage) -> Row:
@@ -283,6 +284,8 @@ def _due_entity(outstanding: Outstanding) -> Row:
         "NotFoundSince": outstanding.not_found_since,
         "ErrorsSince": outstanding.errors_since,
         "LastError": outstanding.last_error,
+        "PointerETag": outstanding.pointer_etag or None,
+        "OperationETag": outstanding.operation_etag or None,
     }
 
 
@@ -306,5 +309,7 @@ def _outstanding(row: Row) -> Outstanding:
         not_found_since=moment(row.get("NotFoundSince")),
         errors_since=moment(row.get("ErrorsSince")),
         last_error=row.get("LastError"),
+        pointer_etag=row.get("PointerETag", ""),
+        operation_etag=row.get("OperationETag", ""),
         etag=etag_of(row),
     )

@@ -6,7 +6,7 @@ written first at registration, so it also tells that an operation is known, what
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import batched, islice
 
@@ -40,6 +40,16 @@ class Contended(Exception):
     """Others changed the same rows again and again; nothing is lost, the step is to be done again."""
 
 
+@dataclass(frozen=True, slots=True)
+class OperationChange:
+    """What an operation's row is to say from now on, if it still has this ETag."""
+
+    pointer: Pointer
+    etag: str
+    summary: Summary
+    settled_at: datetime | None
+
+
 class Results:
     """The two public tables."""
 
@@ -54,7 +64,7 @@ class Results:
             The pointer that is in the table, and whether it is new.
         """
         try:
-            self._blobs.insert(
+            etag = self._blobs.insert(
                 {
                     "PartitionKey": operation.key,
                     "RowKey": POINTER,
@@ -66,26 +76,30 @@ class Results:
             )
         except Conflict:
             return self.pointer(operation) or pointer, False
-        return pointer, True
+        return replace(pointer, etag=etag), True
 
     def pointer(self, operation: Operation) -> Pointer | None:
         """Where the operation's row is, if it was ever registered."""
         row = self._blobs.get(operation.key, POINTER)
         if row is None:
             return None
-        return Pointer(row["OperationPartition"], row["OperationRow"], required_moment(row, "RegisteredAt"))
+        etag = "" if "RecordedAt" in row else etag_of(row)
+        return Pointer(row["OperationPartition"], row["OperationRow"], required_moment(row, "RegisteredAt"), etag)
 
     def operation(self, pointer: Pointer) -> OperationRow | None:
         """The operation's row, or None if it has none yet."""
         row = self._operations.get(pointer.partition, pointer.row)
         return _operation_row(row) if row else None
 
-    def add_operation(self, outstanding: Outstanding, properties: Properties | None = None) -> None:
+    def add_operation(self, outstanding: Outstanding, properties: Properties | None = None) -> str:
         """Write the operation's row, InProgress, unless there is one.
 
         Args:
             outstanding: The operation.
             properties: Those of its message, kept for a redrive where they fit a column and hold no secret.
+
+        Returns:
+            The row's ETag, "" if there was one already.
         """
         operation, pointer = outstanding.operation, outstanding.pointer
         row = {
@@ -109,9 +123,9 @@ class Results:
             "Properties": _kept(properties),
         }
         try:
-            self._operations.insert(row)
+            return self._operations.insert(row)
         except Conflict:
-            return
+            return ""
 
     def blobs(self, operation: Operation) -> dict[str, BlobRow]:
         """The operation's blobs by their key."""
@@ -119,6 +133,31 @@ class Results:
             "PartitionKey eq @key and RowKey gt @pointer", {"key": operation.key, "pointer": POINTER}
         )
         return {row["RowKey"]: _blob_row(row) for row in rows}
+
+    def begin(self, operation: Operation, pointer_etag: str, rows: Sequence[BlobRow], now: datetime) -> list[BlobRow]:
+        """Write down the first that is known of an operation's blobs, without a look at what is written down before.
+
+        The pointer is marked in the transaction of the first of them. As long as it has the ETag of its insertion,
+        there are none: so that whoever comes second, or again after a crash, is told.
+
+        Args:
+            operation: Whose blobs.
+            pointer_etag: The pointer's.
+            rows: All that is known.
+            now: When.
+
+        Returns:
+            The rows with their ETags.
+
+        Raises:
+            Conflict: something is written down already.
+        """
+        mark = {"PartitionKey": operation.key, "RowKey": POINTER, "RecordedAt": now}
+        entities = [_blob_entity(operation, row) for row in rows]
+        size = next(group_sizes([mark, *entities])) - 1
+        etags = self._blobs.write([merger(mark, pointer_etag), *map(insertion, entities[:size])])
+        first = [replace(row, etag=etag) for row, etag in zip(rows[:size], etags[1:], strict=True)]
+        return first + self._write_blobs(operation, rows[size:])
 
     def revise(
         self,
@@ -179,6 +218,16 @@ class Results:
                 continue
             return row
         raise Contended(f"the row of operation {pointer.row} is being changed by others")
+
+    def change_operations(self, changes: Sequence["OperationChange"]) -> dict[int, str]:
+        """Change rows of one partition, 100 at the most, that are as they were left.
+
+        Returns:
+            The new ETags by the place of the change; without those whose row has changed, or that can't be stored.
+        """
+        steps = [[merger(_summary_columns(each.pointer, each.summary, each.settled_at), each.etag)] for each in changes]
+        written = self._operations.write_steps(steps, lambda *_: None)
+        return {place: etags[0] for place, etags in written.items()}
 
     def _write_blobs(self, operation: Operation, rows: Sequence[BlobRow]) -> list[BlobRow]:
         """Write blobs' rows: those with an ETag if they haven't changed since, the others if they are new.

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from azure.core import MatchConditions
@@ -62,14 +63,14 @@ class Table:
         except ResourceNotFoundError:
             return None
 
-    def insert(self, row: Row) -> None:
-        """Write a new row.
+    def insert(self, row: Row) -> str:
+        """Write a new row; returns its ETag.
 
         Raises:
             Conflict: there is one with this key.
         """
         try:
-            self._client.create_entity(_storable(row))
+            return str(self._client.create_entity(_storable(row))["etag"])
         except ResourceExistsError:
             raise Conflict from None
 
@@ -106,10 +107,48 @@ class Table:
         except (TypeError, ValueError) as error:
             raise NotStorable(f"a row has a value that no column takes ({type(error).__name__})") from None
 
+    def write_steps(
+        self, steps: Sequence[Sequence[Write]], refused: Callable[[int, NotStorable], None]
+    ) -> dict[int, list[str]]:
+        """Do as many of the steps as can be done in one transaction, each of them wholly or not at all.
+
+        A step that meets a conflict is left out. Where a row can't be stored, each step has a transaction of its own.
+
+        Args:
+            steps: The writes of each step; all of them are of one partition, and 100 at the most.
+            refused: Called with the place of a step that can't be stored.
+
+        Returns:
+            By the place of each step that was done, the new ETags of its rows.
+        """
+        places = list(range(len(steps)))
+        while places:
+            try:
+                etags = iter(self.write([write for place in places for write in steps[place]]))
+            except Conflict as conflict:
+                owners = [place for place in places for _ in steps[place]]
+                places.remove(owners[conflict.index])
+            except NotStorable as error:
+                if len(places) > 1:
+                    return {
+                        place: each
+                        for place in places
+                        for each in self.write_steps([steps[place]], _at(place, refused)).values()
+                    }
+                refused(places[0], error)
+                return {}
+            else:
+                return {place: list(islice(etags, len(steps[place]))) for place in places}
+        return {}
+
     def create(self) -> None:
         """Create the table unless it is there, or the app has no right to."""
         with unless_there():
             self._client.create_table()
+
+
+def _at(place: int, refused: Callable[[int, NotStorable], None]) -> Callable[[int, NotStorable], None]:
+    return lambda _, error: refused(place, error)
 
 
 def insertion(row: Row) -> Write:

@@ -94,7 +94,7 @@ def _part(table: str, kind: str, entity: Mapping[str, Any], options: Mapping[str
     condition = f"If-Match: {options['etag'] if is_conditional else '*'}\r\n"
     if kind == "delete":
         return f"{_PART}DELETE {table}({keys}) HTTP/1.1\r\nAccept: application/json\r\n{condition}\r\n"
-    verb = "PUT" if options.get("mode") is UpdateMode.REPLACE else "MERGE"
+    verb = "PUT" if options.get("mode") is UpdateMode.REPLACE else "PATCH"
     return f"{_PART}{verb} {table}({keys}) HTTP/1.1\r\n{_CONTENT}{condition}\r\n{_json(entity)}\r\n"
 
 

@@ -97,8 +97,10 @@ class Steps:
     def _blobs_step(self, changes: Sequence[Change]) -> str | None:
         if all(change.method == "DELETE" for change in changes):
             return "results deleted"
-        if changes[0].row == "!operation":
+        if [(change.method, change.row) for change in changes] == [("POST", "!operation")]:
             return "pointer inserted"
+        # The pointer is marked in the transaction of the first blobs.
+        changes = [change for change in changes if change.row != "!operation"]
         if any("ClaimedBy" in change.columns for change in changes):
             return "blobs claimed"
         states = {change.columns.get("RetryState", "") for change in changes}

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.model.world import (
     POLLS,
     RETRIES,
     World,
+    operation_id_of,
 )
 
 type Row = Mapping[str, Any]
@@ -23,13 +25,17 @@ _WAITING = ("Pending", "Enqueued")
 
 
 def an_operation_is_watched_until_it_ends(world: World) -> None:
-    """Every accepted operation ends in a final state; until then it has one due row and one with its message."""
+    """Every accepted operation ends in a final state; until then it has one due row and one with its message.
+
+    Its row says InProgress from right before: until then its message, or the retry's that it comes of, stays.
+    """
     due, messages = _outstanding(world)
     assert due == messages, "one due row and one message row an operation"
     assert set(due.values()) <= {1}
+    waiting = _waiting(world)
     for row in world.table("IngestionOperations").rows():
-        if row["State"] == "InProgress":
-            assert world.operation(row["OperationId"]).key in due, row["OperationId"]
+        if row["State"] == "InProgress" and world.operation(row["OperationId"]).key not in due:
+            assert {row["OperationId"], row.get("ParentOperationId")} & waiting, row["OperationId"]
     known = {row["OperationId"] for row in world.table("IngestionOperations").rows()}
     assert world.ledger.registered <= known, "a message that was handled has its operation's row"
 
@@ -240,6 +246,16 @@ def name_of(world: World, row: Row) -> tuple[str, str] | None:
         ),
         None,
     )
+
+
+def _waiting(world: World) -> set[str]:
+    """The operations that messages are about, those of the retry queue about the ones that failed."""
+    found = set()
+    for message in (*world.messages(OPERATIONS), *world.messages(RETRIES)):
+        # Some of them are junk.
+        with suppress(ValueError, LookupError):
+            found.add(operation_id_of(message.content))
+    return found
 
 
 def _outstanding(world: World) -> tuple[Counter[str], Counter[str]]:

@@ -145,7 +145,7 @@ def test_what_can_not_be_ended_at_once_is_given_up_once(
     parts.tick()
     parts.later(days=3)
     with monkeypatch.context() as outage:
-        outage.setattr(parts.settler, "finish", failing)
+        outage.setattr(parts.settler, "end", failing)
         parts.tick()
         parts.tick()
     parts.tick()

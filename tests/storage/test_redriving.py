@@ -16,6 +16,7 @@ from shared.model import Counts, Operation, OperationState, RetryState
 from shared.queues import Queue
 from shared.redrive import BlobsRequest, Redriven, RedriveRefused, StillWatched, UnknownOperation
 from shared.redrive_request import read_blobs_request
+from shared.store.tables import deletion
 from tests.support.facts import outstanding
 from tests.support.parts import CLUSTER, RETRYING, Parts, blob
 
@@ -375,13 +376,12 @@ def test_what_a_redrive_left_pending_is_told_as_left(parts: Parts) -> None:
 
 
 def test_an_operation_that_a_poll_wrote_the_row_of_keeps_its_properties(parts: Parts) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts.results, "add_operation", killed)
-        with pytest.raises(OSError, match="killed"):
-            parts.register("op", A)
+    operation = parts.register("op", A)
+    pointer = parts.results.pointer(operation)
+    assert pointer is not None
+    parts.tables["Operations"].write([deletion(pointer.partition, pointer.row)])
     parts.adx.says("op", blob(A, "Failed", "Permanent"))
     parts.tick()
-    operation = parts.register("op", A)
     assert redrive(parts, operation).count == 1
 
 
@@ -399,8 +399,9 @@ def test_a_poll_that_settles_again_leaves_a_redrives_blobs_to_it(parts: Parts) -
     operation = parts.register("op", A)
     parts.adx.says("op", blob(A, "Failed", "Permanent"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts.outstanding, "remove", killed)
-        parts.tick()
+        patch.setattr(parts.outstanding, "write_back", killed)
+        with pytest.raises(OSError, match="killed"):
+            parts.tick()
     with cut_short(parts, "send"), pytest.raises(Exception, match="gone"):
         redrive(parts, operation, properties={"format": "json"})
     parts.tick()

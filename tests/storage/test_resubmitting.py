@@ -520,8 +520,9 @@ def test_a_final_state_stays_where_no_blob_has_recovered(parts: Parts, monkeypat
     operation = parts.register("op", A)
     parts.adx.says("op", blob(A, "Failed", "Transient"))
     with monkeypatch.context() as broken:
-        broken.setattr(parts.outstanding, "remove", _crash)
-        parts.tick()
+        broken.setattr(parts.outstanding, "write_back", _crash)
+        with pytest.raises(ConnectionResetError):
+            parts.tick()
     (message,) = parts.retries()
     parts.resubmitter.handle(message)
     parts.adx.says("op", blob(A, "Succeeded"))

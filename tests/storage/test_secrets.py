@@ -399,8 +399,9 @@ def test_a_crash_before_the_end_of_the_watch_keeps_the_sas_until_the_next_poll(
     operation = parts.register("op", planted.sas_url("url"))
     parts.adx.says("op", blob("https://acc.blob.core.windows.net/in/a.csv", "Succeeded"))
     with monkeypatch.context() as crash:
-        crash.setattr(parts.outstanding, "remove", fail)
-        parts.tick()
+        crash.setattr(parts.outstanding, "write_back", fail)
+        with pytest.raises(HttpResponseError):
+            parts.tick()
     assert parts.row(operation).state is OperationState.SUCCEEDED
     assert kept(parts, planted) == ["url"]
     parts.tick()

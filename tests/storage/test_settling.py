@@ -13,7 +13,9 @@ from shared.endpoints import Endpoints
 from shared.errors import AccessRefused, EndpointNotAllowed, RoleMissing, Throttled, Unavailable
 from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_batch
 from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
+from shared.settle import Ending
 from shared.store.outstanding import LayoutMismatch
+from shared.store.tables import deletion, merger
 from tests.support.facts import POLLING
 from tests.support.parts import CLUSTER, RETRYING, START, EagerQueue, Parts, blob
 
@@ -253,8 +255,9 @@ def test_a_crash_before_the_watch_ends_is_made_good_by_the_next_poll(
     operation = parts.register("op", A)
     parts.adx.says("op", blob(A, "Succeeded"))
     with monkeypatch.context() as broken:
-        broken.setattr(parts.outstanding, "remove", _raise)
-        parts.tick()
+        broken.setattr(parts.outstanding, "write_back", _raise)
+        with pytest.raises(HttpResponseError):
+            parts.tick()
     settled = parts.row(operation)
     assert parts.is_outstanding(operation)
     parts.tick()
@@ -277,18 +280,43 @@ def test_registering_that_was_cut_short_is_completed_by_the_next_delivery(
         assert parts.row(operation).state is OperationState.IN_PROGRESS
 
 
-def test_an_operation_that_settles_before_its_row_was_written_gets_its_row(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as broken:
-        broken.setattr(parts.results, "add_operation", _raise)
-        with pytest.raises(HttpResponseError):
-            parts.register("op", A, correlation_id="mine")
+def test_an_operation_whose_row_somebody_has_deleted_gets_it_back_when_it_settles(parts: Parts) -> None:
+    operation = parts.register("op", A, correlation_id="mine")
+    pointer = parts.results.pointer(operation)
+    assert pointer is not None
+    parts.tables["Operations"].write([deletion(pointer.partition, pointer.row)])
     parts.adx.says("op", blob(A, "Succeeded"))
     parts.tick()
-    operation = parts.register("op", A, correlation_id="mine")
-    assert parts.row(operation).state is OperationState.SUCCEEDED
+    row = parts.row(operation)
+    assert (row.state, row.correlation_id) == (OperationState.SUCCEEDED, "mine")
     assert not parts.is_outstanding(operation)
+
+
+def test_what_a_poll_has_written_down_before_it_was_cut_short_is_not_written_twice(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = parts.register("op", A, B)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    with monkeypatch.context() as broken:
+        broken.setattr(parts.settler, "_reenqueue", _raise)
+        parts.tick()
+    # The blob that is written down is not shown any more; nothing tells of it but the table.
+    parts.adx.says("op", blob(B, "Succeeded"), counts=Counts(succeeded=2))
+    parts.tick()
+    assert [row.retry_state for row in parts.blobs(operation)] == [RetryState.ENQUEUED, RetryState.NONE]
+    assert len(parts.retries()) == 1
+
+
+def test_rows_that_somebody_else_has_changed_are_settled_with_a_look_at_them(parts: Parts) -> None:
+    operations = [parts.register(f"op{number}", A) for number in range(4)]
+    for operation in operations:
+        parts.adx.says(operation.operation_id, blob(A, "Succeeded"))
+    pointer = parts.results.pointer(operations[0])
+    assert pointer is not None
+    parts.tables["Operations"].write([merger({"PartitionKey": pointer.partition, "RowKey": pointer.row, "Mine": 1})])
+    parts.tick()
+    assert {parts.row(operation).state for operation in operations} == {OperationState.SUCCEEDED}
+    assert not any(map(parts.is_outstanding, operations))
 
 
 def test_two_ticks_at_once_poll_and_settle_as_one(parts: Parts) -> None:
@@ -456,15 +484,15 @@ def test_a_blob_that_recovers_while_its_operation_is_settled_is_counted(
 ) -> None:
     operation = parts.register("op", A)
     parts.adx.says("op", blob(A, "Failed", "Transient"))
-    finish = parts.settler.finish
+    end = parts.settler.end
 
-    def finish_late(*arguments: object) -> None:
+    def end_late(ending: Ending) -> None:
         (message,) = parts.retries()
         parts.adx.says("op", blob(A, "Succeeded"))
         parts.resubmitter.handle(message)
-        finish(*arguments)  # type: ignore[arg-type]  # what it was called with
+        end(ending)
 
-    monkeypatch.setattr(parts.settler, "finish", finish_late)
+    monkeypatch.setattr(parts.settler, "end", end_late)
     parts.tick()
     row = parts.row(operation)
     assert (row.state, row.counts) == (OperationState.SUCCEEDED, Counts(succeeded=1))

@@ -99,9 +99,9 @@ def test_a_small_month_by_hand() -> None:
     assert used.executions - quiet.executions == operations
     assert used.gb_seconds - quiet.gb_seconds == operations / 2
     assert used.queue_operations - quiet.queue_operations == 3 * operations
-    # 3 to register, 5 to settle, 3 to prune, and nearly one for each of the 6 polls between.
+    # 3 to register, 3 to settle, 3 to prune, and nearly one for each of the 6 polls between.
     each = (used.table_requests - quiet.table_requests) / operations
-    assert each == pytest.approx(3 + 5 + 3 + 6, rel=0.01)
+    assert each == pytest.approx(3 + 3 + 3 + 6, rel=0.01)
     assert costs.status_requests(SMALL) * costs.MONTH.total_seconds() == pytest.approx(8 * operations)
 
 
