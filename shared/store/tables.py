@@ -14,7 +14,7 @@ from azure.data.tables import TableClient, TableServiceClient, TableTransactionE
 
 from shared import keys
 from shared.settings import StorageAccess
-from shared.store.transactions import Tables
+from shared.store.protocol import Tables
 from shared.transport import pooled, unless_there
 
 GROUP = 100
@@ -79,11 +79,11 @@ class Table:
         self._client.upsert_entity(_storable(row), mode=UpdateMode.REPLACE)
 
     def query(
-        self, condition: str, parameters: Mapping[str, Any], *, select: Sequence[str] | None = None
+        self, condition: str, parameters: Mapping[str, str], *, select: Sequence[str] | None = None
     ) -> Iterator[Row]:
         """The rows that meet an OData filter, with ``@name`` taken from ``parameters``, page by page."""
         return iter(
-            self._client.query_entities(condition, parameters=dict(parameters), select=list(select) if select else None)
+            self._client.query_entities(condition, parameters=dict(parameters), select=[*select] if select else None)
         )
 
     def write(self, group: Sequence[Write]) -> list[str]:

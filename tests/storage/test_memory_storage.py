@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 
 from local.azurite import Azurite
 from shared.queues import Queue
+from shared.store.protocol import Tables
 from shared.store.tables import Conflict, Table, Write, deletion, etag_of, insertion, merger, replacement
-from shared.store.transactions import Tables
 from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_table import MemoryTable
 from tests.support.world import eventually

@@ -11,8 +11,8 @@ from benchmarks import costs
 from local.azurite import Azurite
 from shared.keys import SHARDS
 from shared.model import Operation
+from shared.store.protocol import Tables
 from shared.store.tables import Row
-from shared.store.transactions import Tables
 from tests.support.parts import Parts, blob
 
 URL = "https://account.blob.core.windows.net/landing/orders/2026/11/25/part-0042.parquet"

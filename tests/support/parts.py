@@ -30,10 +30,10 @@ from shared.retry_decision import Rules
 from shared.settings import Polling, Retrying
 from shared.settle import Settler
 from shared.store.outstanding import OutstandingOperations
+from shared.store.protocol import Tables
 from shared.store.redrives import Redrives
 from shared.store.results import Results
 from shared.store.tables import Table
-from shared.store.transactions import Tables
 from tests.support import facts
 from tests.support.facts import POLLING
 

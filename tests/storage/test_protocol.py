@@ -1,16 +1,19 @@
-"""Transactions are written and read by the app's own code: what goes in comes out, and refusals say what they are."""
+"""Transactions and listings are the app's own code: what goes in comes out, and refusals say what they are."""
 
+import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import batched
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.data.tables import TableClient, TableTransactionError, UpdateMode
 
 from local.azurite import Azurite
+from shared.store.protocol import Tables
 from shared.store.tables import GROUP, Conflict, NotStorable, Row, Table, deletion, insertion, merger, replacement
-from shared.store.transactions import Tables
 from tests.support.http_server import Reply, ScriptedServer
 
 AWKWARD_TEXTS = (
@@ -53,11 +56,13 @@ def test_values_of_every_type_come_back(table: Table) -> None:
         **{f"Text{place}": text for place, text in enumerate(AWKWARD_TEXTS)},
     }
     table.write([insertion(row("types", "r", **values))])
-    stored = table.get("types", "r")
-    assert stored is not None
-    assert {name: stored[name] for name in values} == values
-    assert type(stored["Whole"]) is float
-    assert type(stored["Yes"]) is bool
+    (listed,) = table.query("PartitionKey eq @p and RowKey eq @r", {"p": "types", "r": "r"})
+    for stored in (table.get("types", "r"), listed):
+        assert stored is not None
+        assert {name: stored[name] for name in values} == values
+        assert type(stored["Whole"]) is float
+        assert type(stored["Yes"]) is bool
+    assert listed.keys() == values.keys() | {"PartitionKey", "RowKey"}
 
 
 @pytest.mark.parametrize("key", AWKWARD_KEYS)
@@ -142,3 +147,62 @@ def test_a_replacement_is_told_from_a_merge(client: TableClient) -> None:
     client.submit_transaction([("create", row("modes", "r", A=1))])
     client.submit_transaction([("update", row("modes", "r", B=2), {"mode": UpdateMode.MERGE})])
     assert {"A", "B"} <= client.get_entity("modes", "r").keys()
+
+
+def test_selected_columns_alone_are_listed(table: Table) -> None:
+    table.write([insertion(row("selected", "r", A=1, B=datetime(2026, 1, 1, tzinfo=UTC), C=0.5))])
+    (listed,) = table.query("PartitionKey eq @p", {"p": "selected"}, select=["RowKey", "B", "Missing"])
+    assert listed == {"RowKey": "r", "B": datetime(2026, 1, 1, tzinfo=UTC)}
+
+
+@pytest.mark.parametrize("key", AWKWARD_KEYS)
+def test_a_filter_means_its_parameters_as_they_are(table: Table, key: str) -> None:
+    table.write([insertion(row(f"filters {key}", name)) for name in sorted({"!", key, "~~"})])
+    listed = table.query("PartitionKey eq @p and RowKey eq @key", {"p": f"filters {key}", "key": key})
+    assert [each["RowKey"] for each in listed] == [key]
+
+
+def test_a_listing_has_all_of_its_pages(table: Table) -> None:
+    names = [f"{place:05}'s" for place in range(2_050)]
+    for group in batched(names, GROUP, strict=False):
+        table.write([insertion(row("pages", name)) for name in group])
+    assert [each["RowKey"] for each in table.query("PartitionKey eq @p", {"p": "pages"}, select=["RowKey"])] == names
+
+
+def page(*names: str, **then: str) -> Reply:
+    rows = [{"odata.etag": f"W/{name}", "RowKey": name, "Timestamp": "2026-01-01T00:00:00Z"} for name in names]
+    headers = {f"x-ms-continuation-{name}": value for name, value in then.items()}
+    return Reply(200, json.dumps({"value": rows}).encode(), {"Content-Type": "application/json", **headers})
+
+
+def test_an_empty_page_is_not_the_last_one() -> None:
+    """The service may end a page anywhere: after five seconds, or where a partition ends."""
+    with ScriptedServer() as server:
+        server.answer(
+            page("a"), page(NextPartitionKey="1!x=="), page("b", NextPartitionKey="p q", NextRowKey="r"), page()
+        )
+        server.answer(page("never"))
+        names = [each["RowKey"] for each in scripted(server).query("PartitionKey eq @p", {"p": "x"})]
+        assert names == ["a"]
+        names = [each["RowKey"] for each in scripted(server).query("PartitionKey eq @p", {"p": "x"})]
+    assert names == ["b"]
+    asked = [parse_qs(urlsplit(each.path).query) for each in server.received]
+    places = [{name: value for name, value in each.items() if name.startswith("Next")} for each in asked]
+    assert places == [{}, {}, {"NextPartitionKey": ["1!x=="]}, {"NextPartitionKey": ["p q"], "NextRowKey": ["r"]}]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "TableNotFound"), (403, "AuthorizationFailure"), (400, "InvalidInput")]
+)
+def test_a_listing_that_is_refused_is_an_error(status: int, code: str) -> None:
+    body = {"odata.error": {"code": code, "message": {"lang": "en-US", "value": "no"}}}
+    with ScriptedServer() as server:
+        server.answer(Reply(status, json.dumps(body).encode(), {"Content-Type": "application/json"}))
+        with pytest.raises(HttpResponseError, match=code) as error:
+            list(scripted(server).query("PartitionKey eq @p", {"p": "x"}))
+    assert error.value.status_code == status
+
+
+def scripted(server: ScriptedServer) -> Table:
+    connection = f"AccountName=a;AccountKey=a2V5;TableEndpoint={server.origin}/a"
+    return Table(Tables.from_connection_string(connection, retry_total=0).get_table_client("Things"))
