@@ -45,6 +45,7 @@ def _arguments() -> argparse.Namespace:
     add("--token", default=usual.token, help="the one bearer token that is taken; any if not given")
     add("--show-url-query", action="store_true", help="show blob URLs in the details with their credentials")
     add("--container", action="append", default=[], metavar="URL", help="a container for the configuration endpoint")
+    add("--latency-seconds", type=float, default=usual.latency_seconds, help="by which each answer comes later")
     add("--seed", type=int, default=0, help="of delays, IDs and shares")
     add("--exit-with-parent", action="store_true", help="stop when standard input ends")
     return parser.parse_args()
@@ -114,6 +115,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         token=arguments.token,
         show_url_query=arguments.show_url_query,
         containers=tuple(arguments.container),
+        latency_seconds=arguments.latency_seconds,
     )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from local.adx_simulator.answers import Answer
 from local.adx_simulator.books import Books
+from local.adx_simulator.crowds import Crowd
 from local.adx_simulator.faults import Fault, fault_json
 from local.adx_simulator.requests_log import RequestCount, RequestCounts, RequestRecord
 from local.adx_simulator.settings import DEFAULT_PATTERN, MAX_BLOBS_PER_BATCH, Dialect
@@ -49,6 +50,7 @@ class AdxSimulator:
         token: str | None = None,
         show_url_query: bool = False,
         containers: Sequence[str] = (),
+        latency_seconds: float = 0.0,
         seed: int = 0,
         port: int = 0,
         start_seconds: float = START_SECONDS,
@@ -65,6 +67,7 @@ class AdxSimulator:
             token: The one token that it takes; any when None.
             show_url_query: Shows blob URLs with their query in the details.
             containers: What the configuration endpoint names as containers.
+            latency_seconds: By how much each answer comes later.
             seed: Decides delays, IDs and what shares of blobs and requests mean.
             port: Its port; a free one when 0.
             start_seconds: How long it may take to listen.
@@ -82,6 +85,7 @@ class AdxSimulator:
             "counted-after-seconds": counted_after_seconds,
             "max-blobs-per-batch": max_blobs_per_batch,
             "operation-id-pattern": operation_id_pattern,
+            "latency-seconds": latency_seconds,
             "seed": seed,
             "port": port,
         }
@@ -151,6 +155,14 @@ class AdxSimulator:
         answers = {"plain": list(map(asdict, plain)), "detailed": list(map(asdict, detailed))}
         where = {"operation_id": operation_id, "database": database, "table": table}
         self._call("POST", "operations", {**where, **answers})
+
+    def plant_many(self, crowd: Crowd) -> None:
+        """Lets many operations answer by a rule, in the dialect that their table has now.
+
+        Args:
+            crowd: The operations, in place of those that their table has had by a rule.
+        """
+        self._call("POST", "crowds", asdict(crowd))
 
     def configure(self, *, database: str | None = None, table: str | None = None, **changes: object) -> None:
         """Changes settings while it runs.

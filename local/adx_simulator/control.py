@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from local.adx_simulator.answers import Answer, Refused, error_answer, json_answer
+from local.adx_simulator.crowds import Crowd
 from local.adx_simulator.faults import fault_from_json
 from local.adx_simulator.simulator import Simulator
 
@@ -53,6 +54,8 @@ def _change(simulator: Simulator, name: str, data: dict[str, Any]) -> dict[str, 
         case "operations":
             answers = _answers(data.get("plain", [])), _answers(data.get("detailed", []))
             simulator.plant(data["database"], data["table"], data["operation_id"], *answers)
+        case "crowds":
+            simulator.plant_many(Crowd(**data))
         case "reset":
             simulator.reset()
         case _:

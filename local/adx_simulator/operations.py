@@ -1,7 +1,7 @@
 """Operations and the blobs in them, as the service knows them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -114,11 +114,16 @@ class Planted:
         return answers[0] if answers else None
 
 
+type Rule = Callable[[str], Planted | None]
+"""What an operation answers by its ID, None if the rule knows none of this ID."""
+
+
 class Operations:
     """All operations whose status can be asked for."""
 
     def __init__(self) -> None:
         self._stored: dict[tuple[str, str, str], Operation | Planted] = {}
+        self._rules: dict[tuple[str, str], Rule] = {}
 
     def add(self, operation: Operation) -> None:
         """Stores an operation.
@@ -139,6 +144,16 @@ class Operations:
         """
         self._stored[database, table, operation_id] = planted
 
+    def plant_many(self, database: str, table: str, rule: Rule) -> None:
+        """Lets the operations of a table that are not stored answer by a rule, in place of the one before.
+
+        Args:
+            database: The database in the path.
+            table: The table in the path.
+            rule: What they answer.
+        """
+        self._rules[database, table] = rule
+
     def find(self, database: str, table: str, operation_id: str, now: datetime) -> Operation | Planted | None:
         """Returns an operation, unless it is not yet visible.
 
@@ -149,6 +164,8 @@ class Operations:
             now: The time.
         """
         found = self._stored.get((database, table, operation_id))
+        if found is None and (rule := self._rules.get((database, table))):
+            return rule(operation_id)
         if isinstance(found, Operation) and found.visible_at > now:
             return None
         return found

@@ -45,6 +45,8 @@ class Server:
         log, status = self._simulator.log, NO_ANSWER
         at = self._simulator.now().isoformat()
         try:
+            if latency := self._simulator.settings.latency_seconds:
+                await asyncio.sleep(latency)
             response = await self._respond(request, target, facts)
             status = response.status
         except ConnectionDropped:

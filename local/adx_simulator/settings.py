@@ -24,6 +24,7 @@ class Settings:
         token: The one token that it takes; any when None.
         show_url_query: Shows blob URLs with their query in the details, credentials included.
         containers: What the configuration endpoint names as containers to upload to.
+        latency_seconds: By how much each answer of the service comes later; those of the control endpoints don't.
     """
 
     dialect: str = "documented"
@@ -36,6 +37,7 @@ class Settings:
     token: str | None = None
     show_url_query: bool = False
     containers: tuple[str, ...] = ()
+    latency_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for dialect in (self.dialect, *self.table_dialects.values()):
@@ -43,6 +45,8 @@ class Settings:
                 raise ValueError(f"{dialect!r} is no dialect: {', '.join(DIALECTS)}")
         if "{guid}" not in self.operation_id_pattern and "{n}" not in self.operation_id_pattern:
             raise ValueError("operation_id_pattern needs {guid} or {n}: no two operations may share an ID")
+        if self.latency_seconds < 0:
+            raise ValueError("latency_seconds is negative")
 
     def dialect_of(self, database: str, table: str) -> str:
         """Returns the dialect of the answers about a table's operations.

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from local.adx_simulator.answers import Answer
+from local.adx_simulator.crowds import Crowd, crowd_rule
 from local.adx_simulator.faults import Fault, Faults
 from local.adx_simulator.ingestion import Ingestion
 from local.adx_simulator.operations import Planted
@@ -84,6 +85,15 @@ class Simulator:
             detailed: Answers with details.
         """
         self.ingestion.operations.plant(database, table, operation_id, Planted(plain, detailed))
+
+    def plant_many(self, crowd: Crowd) -> None:
+        """Lets many operations answer by a rule, in the dialect that their table has now.
+
+        Args:
+            crowd: The operations, in place of those that their table has had by a rule.
+        """
+        rule = crowd_rule(crowd, self.settings.dialect_of(crowd.database, crowd.table), self.now())
+        self.ingestion.operations.plant_many(crowd.database, crowd.table, rule)
 
     def reset(self) -> None:
         """Forgets operations, rows, faults and requests, and takes the first settings again.

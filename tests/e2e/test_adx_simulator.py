@@ -20,7 +20,7 @@ import pytest
 import requests
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
-from local.adx_simulator import AdxSimulator, Answer, BlobFault, ControlRefused, RequestFault
+from local.adx_simulator import AdxSimulator, Answer, BlobFault, ControlRefused, Crowd, RequestFault
 from local.azurite import ACCOUNT, KEY, Azurite
 from local.processes import REPOSITORY, ProcessFailed
 
@@ -688,6 +688,46 @@ def test_planted_answers_come_byte_for_byte(adx: Adx) -> None:
     for _ in range(2):
         assert adx.ask(operation_id, None).content == PLAIN_SAMPLE.encode()
         assert adx.ask(operation_id).content == DETAILED_SAMPLE.encode()
+
+
+@pytest.mark.parametrize(("dialect", "succeeded"), [("documented", "Succeeded"), ("sdk", "succeeded")])
+def test_many_operations_are_planted_by_a_rule(adx: Adx, dialect: str, succeeded: str) -> None:
+    adx.simulator.configure(dialect=dialect)
+    crowd = Crowd(database=DATABASE, table=TABLE, count=200, blobs=3, finished_share=0.05)
+    adx.simulator.plant_many(crowd)
+    finished = [number for number in range(200) if crowd.is_finished(number)]
+    assert len(finished) == 10
+    for number in (0, *finished):
+        answer = adx.ask(crowd.operation_id(number), "false").json()
+        assert answer["status"][succeeded] == (3 if number in finished else 0)
+        assert sum(answer["status"].values()) == 3
+    statuses = {each["status"] for each in adx.details(crowd.operation_id(finished[0]))}
+    assert statuses == {"Succeeded"}
+    assert len(adx.details(crowd.operation_id(0))) == 3
+    for unknown in ("planted-200", "planted-007", "planted--1", "planted-", "7", "x"):
+        assert adx.ask(unknown).status_code == 404
+
+
+def test_what_is_planted_by_hand_stands_before_a_rule_and_another_rule_in_its_place(adx: Adx) -> None:
+    adx.simulator.plant(operation_id="planted-0", database=DATABASE, table=TABLE, plain=[Answer(body="{}")])
+    adx.simulator.plant_many(Crowd(database=DATABASE, table=TABLE, count=2, finished_share=0.0))
+    assert adx.ask("planted-0", "false").json() == {}
+    adx.simulator.plant_many(Crowd(database=DATABASE, table=TABLE, count=2, finished_share=1.0))
+    assert adx.ask("planted-1", "false").json()["status"]["Succeeded"] == 1
+    adx.simulator.reset()
+    assert adx.ask("planted-1").status_code == 404
+
+
+def test_answers_come_later_by_the_latency_and_hold_no_other_up(adx: Adx) -> None:
+    adx.simulator.plant_many(Crowd(database=DATABASE, table=TABLE, count=20))
+    adx.simulator.configure(latency_seconds=0.3)
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(adx.ask, (f"planted-{number}" for number in range(20))))
+    assert {answer.status_code for answer in answers} == {200}
+    assert 0.3 <= time.monotonic() - began < 3.0
+    with pytest.raises(ControlRefused, match="latency_seconds"):
+        adx.simulator.configure(latency_seconds=-1)
 
 
 def test_an_operation_planted_without_details_has_none(adx: Adx) -> None:
