@@ -5,26 +5,28 @@ of time for all that it takes: connecting, sending, the whole answer, and what i
 
 Of the environment, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` are honoured, as a company may let nothing out but
 through its proxy: it passes the TLS on, and sees the host's name and no token. An endpoint on this machine is never
-asked through one. ``REQUESTS_CA_BUNDLE`` names the authorities that a server's certificate may come from. See
+asked through one. ``REQUESTS_CA_BUNDLE`` names the authorities that a server's certificate may come from. They are
+read when a cluster is first asked. See
 https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued-ingest-status-http.
 """
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, override
+from typing import Any
 from urllib.parse import quote
 
 import requests
-from requests.auth import AuthBase
+from requests import PreparedRequest
+from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
 from shared.ambient import Ambient
-from shared.endpoints import Endpoints, is_loopback
+from shared.endpoints import Endpoints
 from shared.errors import (
     AccessRefused,
     EndpointNotAllowed,
@@ -35,7 +37,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.kusto.answers import NoStatus, read_error, read_most_blobs, read_operation_id, read_status
-from shared.kusto.connections import Exchange, TimedAdapter, exchange_until
+from shared.kusto.connections import Exchange, Route, exchange_until
 from shared.kusto.tokens import Tokens
 from shared.model import BlobSource, IngestionLimits, Json, Operation, Properties, StatusReport
 from shared.redaction import redact
@@ -46,8 +48,6 @@ _MOST_BYTES = 16 * 1024 * 1024
 _LONGEST_WAIT = timedelta(hours=1)
 _CHUNK = 64 * 1024
 _LONGEST_ACTIVITY_ID = 100
-# Given by name they stand before those of the environment.
-_NO_PROXIES = {"http": "", "https": ""}
 _ROLES = (
     "The app's identity needs Ingestor on the table and User on the database: "
     ".add table {table} ingestors ('aadapp=<client ID>;<tenant ID>') and "
@@ -71,7 +71,8 @@ class Answer:
     status: int
     body: bytes = field(repr=False)
     retry_after: timedelta | None
-    activity_id: str
+    request_id: str
+    activity_id: str = field(repr=False)
 
 
 class KustoClient:
@@ -89,16 +90,16 @@ class KustoClient:
         self._tokens = tokens
         self._endpoints = endpoints
         self._ambient = ambient
-        self._timeouts = timeouts or Timeouts()
-        self._session = _Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = TimedAdapter(pool_connections=concurrency, pool_maxsize=concurrency, max_retries=0)
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, adapter)
+        self._concurrency = concurrency
+        timeouts = timeouts or Timeouts()
+        self._timeout = timeouts.connect, timeouts.read
+        self._whole = timeouts.whole
+        self._routes: dict[str, Route] = {}
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        for route in self._routes.values():
+            route.close()
 
     def status(self, operation: Operation, *, details: bool) -> StatusReport:
         """What ADX says of an operation, with ``details`` of each blob.
@@ -107,7 +108,7 @@ class KustoClient:
             KustoError: as ``shared.errors`` lists them.
         """
         path = _queued_path(operation.database, operation.table, operation.operation_id)
-        answer = self._get(operation.cluster, path, {"details": "true" if details else "false"})
+        answer = self._get(operation.cluster, f"{path}?details={'true' if details else 'false'}")
         if answer.status == requests.codes.not_found:
             raise OperationNotFound(f"ADX does not know the operation ({_described(answer)})")
         _check(answer, database=operation.database, table=operation.table)
@@ -127,8 +128,12 @@ class KustoClient:
             "blobs": [_source_fields(blob) for blob in blobs],
             "properties": {**properties, "enableTracking": True},
         }
+        try:
+            body = json.dumps(content, allow_nan=False).encode()
+        except ValueError:
+            raise RequestRejected("the request can't be written as JSON; nothing was sent") from None
         path = _queued_path(parent.database, parent.table)
-        answer = self._authorized("POST", parent.cluster, path, self._ends(), json=content)
+        answer = self._authorized("POST", parent.cluster, path, self._ends(), body)
         if answer.status == requests.codes.not_found:
             raise RequestRejected(f"ADX does not know the database or the table ({_described(answer)})")
         try:
@@ -145,26 +150,26 @@ class KustoClient:
         Raises:
             KustoError: as ``shared.errors`` lists them.
         """
-        answer = self._get(cluster, "/v1/rest/ingestion/configuration", {})
+        answer = self._get(cluster, "/v1/rest/ingestion/configuration")
         _check(answer)
         most = _read(answer, read_most_blobs)
         return IngestionLimits(most) if most else IngestionLimits()
 
-    def _get(self, cluster: str, path: str, query: dict[str, str]) -> Answer:
+    def _get(self, cluster: str, path: str) -> Answer:
         """Ask, and once more if the connection broke: one that was kept open may have been closed meanwhile."""
         ends = self._ends()
         try:
-            return self._authorized("GET", cluster, path, ends, params=query)
+            return self._authorized("GET", cluster, path, ends)
         except Unavailable as error:
             if not isinstance(error.__context__, requests.ConnectionError):
                 raise
-            return self._authorized("GET", cluster, path, ends, params=query)
+            return self._authorized("GET", cluster, path, ends)
 
     def _ends(self) -> float:
         """When a call that begins now is over, by the monotonic clock."""
-        return time.monotonic() + self._timeouts.whole
+        return time.monotonic() + self._whole
 
-    def _authorized(self, method: str, cluster: str, path: str, ends: float, **content: Any) -> Answer:  # noqa: ANN401, of requests
+    def _authorized(self, method: str, cluster: str, path: str, ends: float, body: bytes | None = None) -> Answer:
         """Send with a token, and once more with a fresh one after a 401.
 
         Raises:
@@ -172,14 +177,16 @@ class KustoClient:
         """
         if not self._endpoints.allow(cluster):
             raise EndpointNotAllowed(f"{cluster} is neither KUSTO_INGEST_URI nor in KUSTO_ALLOWED_INGEST_URIS")
-        if is_loopback(cluster):
-            content["proxies"] = _NO_PROXIES
+        route = self._routes.get(cluster)
+        if route is None:
+            route = self._routes.setdefault(cluster, Route(cluster, concurrency=self._concurrency))
+        request = _prepared(method, cluster + path, body)
         token, took = self._token(cluster)
-        answer = self._send(method, cluster + path, token, ends + took, content)
+        answer = self._send(route, request, token, ends + took)
         if answer.status == requests.codes.unauthorized:
             self._tokens.discard(cluster, token)
             fresh, took_again = self._token(cluster)
-            answer = self._send(method, cluster + path, fresh, ends + took + took_again, content)
+            answer = self._send(route, request, fresh, ends + took + took_again)
         return answer
 
     def _token(self, cluster: str) -> tuple[str, float]:
@@ -188,70 +195,54 @@ class KustoClient:
         token = self._tokens.token(cluster)
         return token, time.monotonic() - began
 
-    def _send(self, method: str, url: str, token: str, ends: float, content: dict[str, Any]) -> Answer:
+    def _send(self, route: Route, request: PreparedRequest, token: str, ends: float) -> Answer:
         request_id = f"AdxIngestionTracker;{self._ambient.new_id()}"
+        request.headers["x-ms-client-request-id"] = request_id
+        request.headers["Authorization"] = f"Bearer {token}"
         with exchange_until(ends) as exchange:
             try:
-                response = self._session.request(
-                    method,
-                    url,
-                    auth=_Bearer(token),
-                    headers=_headers(request_id),
-                    timeout=(self._timeouts.connect, self._timeouts.read),
-                    allow_redirects=False,
-                    stream=True,
-                    **content,
-                )
-                with closing(response):
+                with closing(route.send(request, self._timeout)) as response:
+                    headers = response.raw.headers
                     return Answer(
                         status=response.status_code,
-                        body=_body(response),
-                        retry_after=_retry_after(response.headers.get("Retry-After"), self._ambient.now()),
-                        activity_id=f"request {request_id}, activity {_activity_id(response)}",
+                        body=_body(response.raw),
+                        retry_after=_retry_after(headers.get("Retry-After"), self._ambient.now),
+                        request_id=request_id,
+                        activity_id=headers.get("x-ms-activity-id", "none"),
                     )
-            except requests.exceptions.InvalidJSONError:
-                raise RequestRejected("the request can't be written as JSON; nothing was sent") from None
-            except (requests.RequestException, HTTPError, OSError) as error:
+            # What can't be a header's text is a ValueError.
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 raise Unavailable(
                     f"no answer: {_kind(error, exchange)} (request {request_id})",
-                    maybe_accepted=method == "POST" and exchange.is_connected,
+                    maybe_accepted=request.method == "POST" and exchange.is_connected,
                     # The libraries quote what was sent and what came.
                 ) from None
-
-
-class _Session(requests.Session):
-    """Takes a redirect as an answer. Even if told to follow none, requests reads its body and where it leads to."""
-
-    @override
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
 
 
 class _NoAnswer(OSError):
     """What came is too long, or none that this client has asked for."""
 
 
-class _Bearer(AuthBase):
-    """As an ``auth`` object the token can't be replaced by what a netrc file says of the host."""
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": f"AdxIngestionTracker/{VERSION}",
+    "x-ms-app": "AdxIngestionTracker",
+    "x-ms-user": "AdxIngestionTracker",
+    "x-ms-client-version": f"AdxIngestionTracker:{VERSION}",
+    "x-ms-version": "2024-12-12",
+}
 
-    def __init__(self, token: str) -> None:
-        self._token = token
 
-    @override
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _headers(request_id: str) -> dict[str, str]:
-    return {
-        "Accept": "application/json",
-        "x-ms-app": "AdxIngestionTracker",
-        "x-ms-user": "AdxIngestionTracker",
-        "x-ms-client-version": f"AdxIngestionTracker:{VERSION}",
-        "x-ms-version": "2024-12-12",
-        "x-ms-client-request-id": request_id,
-    }
+def _prepared(method: str, url: str, body: bytes | None) -> PreparedRequest:
+    """A request but for its ID and token. Nothing in it needs what ``prepare`` would look through anew each time."""
+    # A plain dictionary: one for names in any casing is copied for each request, name by name.
+    headers: Any = dict(_HEADERS)
+    if body is not None:
+        headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    request = PreparedRequest()
+    request.method, request.url, request.headers, request.body = method, url, headers, body
+    return request
 
 
 def _queued_path(*parts: str) -> str:
@@ -263,21 +254,21 @@ def _source_fields(blob: BlobSource) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _body(response: requests.Response) -> bytes:
+def _body(response: HTTPResponse) -> bytes:
     """The whole body, read as it arrives.
 
     Raises:
         _NoAnswer: it is too large, or no body of a last word.
     """
-    if response.status_code < requests.codes.ok:
+    if response.status < requests.codes.ok:
         # The answer itself is still to come. Read as the next one's on this connection, it would be somebody else's.
-        raise _NoAnswer(f"only HTTP {response.status_code}, which announces one")
+        raise _NoAnswer(f"only HTTP {response.status}, which announces one")
     if "," in response.headers.get("Content-Encoding", ""):
         # What is packed twice can say nothing for hours, in no more bytes than a packet has.
         raise _NoAnswer("it is compressed more than once")
     body = bytearray()
     # read1 returns with what has come; read would wait for a full buffer, for as long as a byte comes now and then.
-    while part := response.raw.read1(_CHUNK, decode_content=True):
+    while part := response.read1(_CHUNK, decode_content=True):
         body += part
         if len(body) > _MOST_BYTES:
             raise _NoAnswer(f"more than {_MOST_BYTES} bytes")
@@ -290,9 +281,10 @@ def _check(answer: Answer, *, database: str = "<database>", table: str = "<table
     Raises:
         KustoError: the one that the status stands for.
     """
-    status, said = answer.status, _described(answer)
+    status = answer.status
     if 200 <= status < 300:  # noqa: PLR2004, HTTP
         return
+    said = _described(answer)
     if status == requests.codes.unauthorized:
         raise AccessRefused(f"ADX refuses the app's token ({said}). {_ROLES.format(database=database, table=table)}")
     if status == requests.codes.forbidden:
@@ -314,23 +306,24 @@ def _read[T](answer: Answer, read: Callable[[bytes], T]) -> T:
 
 def _described(answer: Answer) -> str:
     text, _ = read_error(answer.body)
-    return ", ".join(filter(None, (f"HTTP {answer.status}", text, answer.activity_id)))
+    request, activity = f"request {answer.request_id}", f"activity {_readable(answer.activity_id)}"
+    return ", ".join(filter(None, (f"HTTP {answer.status}", text, request, activity)))
 
 
-def _retry_after(value: str | None, now: datetime) -> timedelta | None:
+def _retry_after(value: str | None, now: Callable[[], datetime]) -> timedelta | None:
     """``Retry-After``: seconds or an HTTP date, an hour at the most."""
     if not value:
         return None
     try:
-        wait = timedelta(seconds=min(int(value), 10**6)) if value.isdecimal() else parsedate_to_datetime(value) - now
+        wait = timedelta(seconds=min(int(value), 10**6)) if value.isdecimal() else parsedate_to_datetime(value) - now()
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(wait, timedelta()), _LONGEST_WAIT)
 
 
-def _activity_id(response: requests.Response) -> str:
+def _readable(activity_id: str) -> str:
     """The service's name for what it did, by which its support finds it."""
-    activity_id = redact(response.headers.get("x-ms-activity-id", "none"))[:_LONGEST_ACTIVITY_ID]
+    activity_id = redact(activity_id)[:_LONGEST_ACTIVITY_ID]
     return "".join(character for character in activity_id if character.isprintable())
 
 

@@ -4,6 +4,9 @@ The time-outs of ``requests`` are between two bytes, so that a server that sends
 for ever. Here the socket's time-out is set anew before each send and each receive, to what is left of the time for the
 whole: for the handshake of TLS, the headers, the lines between chunks and the body alike. What remains unlimited is the
 look-up of the host's name, which the system bounds, and each of several addresses of a name is given its time.
+
+Most of what a call costs ``requests`` is to find out what is the same for each call of a cluster: the environment's
+proxies and authorities, the pool of connections, cookies. A ``Route`` finds that out once.
 """
 
 import time
@@ -16,9 +19,13 @@ from io import BufferedReader, RawIOBase
 from socket import socket
 from typing import Any, override
 
+import requests
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from shared.endpoints import is_loopback
 
 _PIECE = 16 * 1024
 """Bytes that are sent under one time-out: TLS sends a record, which has no more, under each."""
@@ -31,13 +38,17 @@ class Exchange:
     ends: float
     is_connected: bool = False
 
-    def set_timeout(self, sock: socket, most: float | None) -> None:
-        """Let the socket's next step take ``most`` seconds, or what is left of the exchange.
+    def limit(self, sock: socket) -> None:
+        """Let the socket's next step take no longer than what is left of the exchange.
 
         Raises:
             TimeoutError: nothing is left.
         """
-        sock.settimeout(self.seconds(most))
+        most = sock.gettimeout()
+        seconds = self.seconds(most)
+        # Setting it is a call of the system, for which this thread gives way to the others.
+        if seconds != most:
+            sock.settimeout(seconds)
 
     def seconds(self, most: float | None) -> float:
         """``most`` seconds, or what is left.
@@ -70,8 +81,66 @@ def exchange_until(ends: float) -> Iterator[Exchange]:
         _current.reset(before)
 
 
+class Route:
+    """The way to one origin: connections that are kept, and what the environment says of it."""
+
+    def __init__(self, origin: str, *, concurrency: int) -> None:
+        self._adapter = TimedAdapter(origin, concurrency=concurrency)
+        environment = requests.Session().merge_environment_settings(origin, {}, stream=True, verify=None, cert=None)
+        self._settings: dict[str, Any] = {**environment}
+        if is_loopback(origin):
+            self._settings["proxies"] = {}
+
+    def send(self, request: PreparedRequest, timeout: tuple[float, float]) -> Response:
+        """Send a request of this origin; the body of its answer is still to be read.
+
+        Args:
+            request: The request.
+            timeout: Seconds to connect, and between two bytes.
+
+        Raises:
+            RequestException: there is none.
+        """
+        return self._adapter.send(request, timeout=timeout, **self._settings)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._adapter.close()
+
+
 class TimedAdapter(HTTPAdapter):
-    """Opens connections that keep to the time of the exchange, to a server or through a proxy."""
+    """Opens connections that keep to the time of the exchange, to a server or through a proxy.
+
+    All its requests are of one origin and one way there.
+    """
+
+    def __init__(self, origin: str, *, concurrency: int) -> None:
+        super().__init__(pool_maxsize=concurrency, max_retries=0)
+        self._origin = origin
+        self._pool: Any = None
+
+    @override
+    def get_connection_with_tls_context(self, request: PreparedRequest, verify: Any, *way: Any, **more: Any) -> Any:
+        if self._pool is None:
+            pool = super().get_connection_with_tls_context(request, verify, *way, **more)
+            super().cert_verify(pool, self._origin, verify, None)  # type: ignore[no-untyped-call]
+            self._pool = pool
+        return self._pool
+
+    @override
+    def cert_verify(self, *_: Any) -> None:
+        """Done when the pool was made."""
+
+    @override
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        # What is behind a proxy is asked through a tunnel, and by its path as well.
+        return str(request.url).removeprefix(self._origin)
+
+    @override
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        response = Response()
+        response.request, response.status_code, response.raw = req, resp.status, resp
+        return response
 
     @override
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -88,12 +157,11 @@ class TimedAdapter(HTTPAdapter):
 
 
 class _TimedReader(RawIOBase):
-    """What a socket receives; ``pause`` is the longest wait between two bytes."""
+    """What a socket receives."""
 
     def __init__(self, sock: socket, received: RawIOBase) -> None:
         self._sock = sock
         self._received = received
-        self._pause = sock.gettimeout()
         self._exchange = _current.get()
 
     @override
@@ -102,7 +170,7 @@ class _TimedReader(RawIOBase):
 
     @override
     def readinto(self, buffer: Any, /) -> int | None:
-        self._exchange.set_timeout(self._sock, self._pause)
+        self._exchange.limit(self._sock)
         return self._received.readinto(buffer)
 
     @override
@@ -135,7 +203,7 @@ class _TimedConnection(HTTPConnection):
     def _new_conn(self) -> socket:
         sock = super()._new_conn()
         # For the handshake of TLS, which takes what connecting has left.
-        _current.get().set_timeout(sock, self.timeout)
+        _current.get().limit(sock)
         return sock
 
     @override
@@ -148,7 +216,7 @@ class _TimedConnection(HTTPConnection):
     def send(self, data: Any) -> None:
         for start in range(0, len(data), _PIECE):
             if self.sock is not None:
-                _current.get().set_timeout(self.sock, self.timeout)
+                _current.get().limit(self.sock)
             super().send(data[start : start + _PIECE])
 
 

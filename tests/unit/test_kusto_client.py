@@ -541,6 +541,17 @@ def test_a_property_that_json_cannot_say_is_rejected_before_it_is_sent(adx: Conn
     assert adx.server.received == []
 
 
+@CALLS
+def test_a_token_that_is_no_text_of_a_header_is_neither_sent_nor_quoted(
+    adx: Connected, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.asking.TOKEN", f"{TOKEN}\r\nx-ms-app: other")
+    error = error_of(call, adx)
+    assert isinstance(error, Unavailable)
+    assert TOKEN not in str(error)
+    assert adx.server.received == []
+
+
 @pytest.mark.parametrize(
     "call",
     [Connected.get, Connected.post, lambda connected: connected.client.limits(connected.operation.cluster)],

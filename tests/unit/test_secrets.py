@@ -796,7 +796,7 @@ def test_no_dataclass_shows_a_field_that_may_hold_a_credential(kind: type) -> No
 
 def test_answers_and_access_show_no_credential() -> None:
     planted = Planted()
-    answer = Answer(200, planted.text("body").encode(), timedelta(), "activity")
+    answer = Answer(200, planted.text("body").encode(), timedelta(), "request", planted.text("activity"))
     access = StorageAccess(connection_string=planted.connection_string("storage"))
     source = BlobSource(planted.sas_url("source"))
     assert planted.leaks_in(f"{answer!r} {answer} {access!r} {access} {source!r} {source}") == []
