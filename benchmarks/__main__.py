@@ -10,9 +10,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import outstanding_layout
+from benchmarks import clients, outstanding_layout
 
-BENCHMARKS: dict[str, Callable[[], str]] = {"outstanding_layout": outstanding_layout.measure}
+BENCHMARKS: dict[str, Callable[[], str]] = {
+    "outstanding_layout": outstanding_layout.measure,
+    "clients": clients.measure,
+}
 RESULTS = Path(__file__).with_name("results.md")
 
 _HEAD = "# Results\n\nWritten by `./dev bench`; `./dev bench NAME` renews one section.\n"
