@@ -8,7 +8,6 @@ come from outside an instance tells the first so many apart.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from threading import Lock
 
 from opentelemetry.metrics import CallbackOptions, Observation, get_meter
@@ -24,6 +23,8 @@ LONGEST_VALUE = 256
 """Characters of a value that is told apart: what ADX gives as an error code may be any text."""
 
 OTHER = "other"
+
+type _Recorder = Callable[[float, Attributes], None]
 
 _TABLE = ("cluster", "database", "table")
 
@@ -109,6 +110,7 @@ QUEUE_LENGTH = Metric(
 # It may be asked for before there is a provider: what it makes goes to the provider once there is one.
 _meter = get_meter("tracker")
 _making = Lock()
+_recorders: dict[Metric, _Recorder] = {}
 
 
 def record(metric: Metric, value: float = 1, about: Operation | None = None, **more: str) -> None:
@@ -128,14 +130,19 @@ def record(metric: Metric, value: float = 1, about: Operation | None = None, **m
     if dimensions.keys() != set(metric.dimensions):
         raise TypeError(f"{metric.name} has the dimensions {metric.dimensions}, not {tuple(dimensions)}")
     bounded = {name: _bounded(name, text) for name, text in dimensions.items()}
-    # The cache alone would let threads that come at once make an instrument each, and all of them be sent from then on.
-    with _making:
-        put = _recorder(metric)
+    put = _recorders.get(metric) or _made(metric)
     put(value, bounded)
 
 
-@cache
-def _recorder(metric: Metric) -> Callable[[float, Attributes], None]:
+def _made(metric: Metric) -> _Recorder:
+    # Without it, threads that come at once would make an instrument each, and all of them be sent from then on.
+    with _making:
+        if metric not in _recorders:
+            _recorders[metric] = _recorder(metric)
+        return _recorders[metric]
+
+
+def _recorder(metric: Metric) -> _Recorder:
     match metric.kind:
         case Kind.COUNTER:
             return _meter.create_counter(metric.name, metric.unit, metric.meaning).add

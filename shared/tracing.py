@@ -9,7 +9,7 @@ a share of the traces, each of them whole.
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from opentelemetry import context, trace
@@ -69,9 +69,11 @@ def step(
 @contextmanager
 def within(operation: Operation, root_operation_id: str, links: list[Link] | None = None) -> Iterator[None]:
     """Take what is logged within for a part of the operation's trace."""
-    root = replace(operation, operation_id=root_operation_id)
+    key = operation.key
+    is_root = root_operation_id == operation.operation_id
+    root_key = key if is_root else replace(operation, operation_id=root_operation_id).key
     # The operation as a span that is never sent: it only holds the operation's steps together, which are hours apart.
-    whole = SpanContext(int(root.key, 16), int(operation.key[:16], 16), True, TraceFlags(TraceFlags.SAMPLED))  # noqa: FBT003, is_remote
+    whole = SpanContext(int(root_key, 16), int(key[:16], 16), True, TraceFlags(TraceFlags.SAMPLED))  # noqa: FBT003, is_remote
     spanned = trace.set_span_in_context(NonRecordingSpan(whole))
     token = context.attach(context.set_value(_LINKS, links, spanned) if links is not None else spanned)
     try:
@@ -89,12 +91,12 @@ def _links() -> list[Link]:
     return [Link(invocation)] if invocation.is_valid else []
 
 
-@contextmanager
-def call(name: str, operation: Operation, *, expected: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+def call(
+    name: str, operation: Operation, *, expected: type[Exception] | tuple[()] = ()
+) -> AbstractContextManager[None]:
     """Take what is done within for a call of ADX, a part of the present step; outside of one it is always sent."""
     attributes = {"operation_id": operation.operation_id, "peer.service": cluster_name(operation.cluster)}
-    with _written_down(name, SpanKind.CLIENT, attributes, expected):
-        yield
+    return _written_down(name, SpanKind.CLIENT, attributes, expected)
 
 
 @contextmanager
