@@ -143,6 +143,11 @@ class TimedAdapter(HTTPAdapter):
         return response
 
     @override
+    def close(self) -> None:
+        self._pool = None
+        super().close()
+
+    @override
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         _use_timed_connections(self.poolmanager)

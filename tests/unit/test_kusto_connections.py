@@ -559,6 +559,33 @@ def test_an_endpoint_on_this_machine_is_not_asked_through_a_proxy(proxied: Calla
         assert proxy.accepted == 0
 
 
+def test_what_no_proxy_names_is_asked_without_one(
+    proxied: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(address: tuple[str, int], *_: object, **__: object) -> socket.socket:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    asked: list[tuple[str, int]] = []
+    monkeypatch.setattr(network, "create_connection", connect)
+    proxied("http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", ".kusto.windows.net")
+    monkeypatch.setenv("no_proxy", ".kusto.windows.net")
+    assert not failure_in_time(Asker.post, FAR).maybe_accepted
+    assert asked == [(FAR.removeprefix("https://"), 443)]
+
+
+def test_a_client_that_was_closed_opens_connections_anew() -> None:
+    with ScriptedServer() as server:
+        server.answer(SUMMARY, SUMMARY)
+        asker = Asker(server.origin)
+        asker.get()
+        asker.client.close()
+        assert asker.get().counts == Counts(succeeded=1)
+        asker.client.close()
+        assert len({request.connection for request in server.received}) == 2
+
+
 class SlowTokens:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
