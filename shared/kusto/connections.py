@@ -44,11 +44,7 @@ class Exchange:
         Raises:
             TimeoutError: nothing is left.
         """
-        most = sock.gettimeout()
-        seconds = self.seconds(most)
-        # Setting it is a call of the system, for which this thread gives way to the others.
-        if seconds != most:
-            sock.settimeout(seconds)
+        sock.settimeout(self.seconds(sock.gettimeout()))
 
     def seconds(self, most: float | None) -> float:
         """``most`` seconds, or what is left.
