@@ -49,7 +49,8 @@ MOST = 1_500
 _SECONDS = 0.6
 """A round takes a client about that long where the latency is all that it waits for."""
 _FAST_PROCESSES = 2
-_FAST_OPERATIONS = 10_000
+_FAST_ROUNDS = 3
+_FAST_OPERATIONS = 5_000
 _ALIKE = 1.1
 """From here down, a client's rate over the floor's is no reason to choose it."""
 
@@ -130,9 +131,9 @@ def _fast_rate(uri: str) -> float:
 
 
 def _capacity(uri: str) -> float:
-    """Requests a second that the simulator answers."""
+    """Requests a second that the simulator answers, the best of several times: what it can, not what it may."""
     with ProcessPoolExecutor(_FAST_PROCESSES, get_context("spawn")) as processes:
-        return sum(processes.map(_fast_rate, [uri] * _FAST_PROCESSES))
+        return max(sum(processes.map(_fast_rate, [uri] * _FAST_PROCESSES)) for _ in range(_FAST_ROUNDS))
 
 
 def _measured(adx: AdxSimulator) -> Measured:
