@@ -221,9 +221,18 @@ class Watch:
 
 
 def watch(lasts: timedelta, polling: Polling = POLLING, tick: timedelta = timedelta(seconds=15)) -> Watch:
-    """Watch an operation by the app's own rules. Its counts move once, when its blobs are seen for the first time.
+    """Watch an operation by the app's own rules."""
+    times = poll_times(lasts, polling, tick)
+    return Watch(len(times), times[-1])
 
-    It is registered half-way between two ticks, and jitter is left out.
+
+def poll_times(
+    lasts: timedelta, polling: Polling = POLLING, tick: timedelta = timedelta(seconds=15)
+) -> tuple[float, ...]:
+    """When an operation is polled, in seconds after its registration, until the first poll that finds it ended.
+
+    Its counts move once, when its blobs are seen for the first time. It is registered half-way between two ticks, and
+    jitter is left out.
     """
     start = datetime(2027, 1, 1, tzinfo=UTC)
     registered = start + tick / 2
@@ -239,10 +248,12 @@ def watch(lasts: timedelta, polling: Polling = POLLING, tick: timedelta = timede
         next_poll_at=registered + polling.first_delay,
         interval=polling.min_interval,
     )
+    times: list[float] = []
     while now - registered < lasts:
         now = start + tick * math.ceil((state.next_poll_at - start) / tick)
         state = after_report(state, StatusReport(Counts(in_progress=1)), 0, now, pace)
-    return Watch(state.polls, (now - registered).total_seconds())
+        times.append((now - registered).total_seconds())
+    return tuple(times)
 
 
 @dataclass(frozen=True, slots=True)
