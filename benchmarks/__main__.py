@@ -6,16 +6,17 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
-from benchmarks import clients, outstanding_layout
+BENCHMARKS = (
+    "outstanding_layout",
+    "clients",
+    "peers",
+)
+"""In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""
 
-BENCHMARKS: dict[str, Callable[[], str]] = {
-    "outstanding_layout": outstanding_layout.measure,
-    "clients": clients.measure,
-}
 RESULTS = Path(__file__).with_name("results.md")
 
 _HEAD = "# Results\n\nWritten by `./dev bench`; `./dev bench NAME` renews one section.\n"
@@ -56,7 +57,7 @@ def main() -> None:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     sections = _sections()
     for name in names:
-        sections[name] = f"{_circumstances()}\n\n{BENCHMARKS[name]().strip()}"
+        sections[name] = f"{_circumstances()}\n\n{import_module(f"benchmarks.{name}").measure().strip()}"
         print(sections[name])
         parts = [_HEAD, *(f"## {each}\n\n{sections[each]}\n" for each in BENCHMARKS if each in sections)]
         RESULTS.write_text("\n".join(parts), encoding="utf-8")

@@ -87,6 +87,14 @@ class Tally:
         """Requests that ADX got."""
         return self.of(ADX)
 
+    def about(self, service: str) -> "Tally":
+        """What one service got."""
+        requests, rows = (
+            {asked: count for asked, count in counts.items() if asked.service == service}
+            for counts in (self.requests, self.rows)
+        )
+        return Tally(requests, rows)
+
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(_sum(self.requests, other.requests), _sum(self.rows, other.rows))
 
