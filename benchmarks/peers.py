@@ -339,9 +339,9 @@ def _plot(counted: Counted) -> str:
     for minutes in MINUTES:
         theirs = peers_polls(minutes)
         values |= {
-            f"orchestration, {minutes} min": transactions(theirs, AIM_BLOBS).storage,
-            f"naive, {minutes} min": counted.naively(AIM_BLOBS, theirs).storage,
-            f"ours, {minutes} min": counted.us(AIM_BLOBS, our_polls(minutes)).storage,
+            f"orchestration\n{minutes} min": transactions(theirs, AIM_BLOBS).storage,
+            f"naive\n{minutes} min": counted.naively(AIM_BLOBS, theirs).storage,
+            f"ours\n{minutes} min": counted.us(AIM_BLOBS, our_polls(minutes)).storage,
         }
     title = f"Storage transactions to watch an operation of {AIM_BLOBS} blobs"
     return plots.bars("peers", title, values, y_label="transactions", log_y=True)

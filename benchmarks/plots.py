@@ -1,5 +1,6 @@
 """Plots of what was measured, as SVG beside ``results.md``: the same figures make the same file, byte for byte."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -67,6 +68,9 @@ def bars(name: str, title: str, values: Mapping[str, float], *, y_label: str, lo
     axes.set(title=title, ylabel=y_label)
     if log_y:
         axes.set_yscale("log")
+        # From the power of ten below the least: bars that begin near its top would say that it is next to nothing.
+        least, most = min(values.values()), max(values.values())
+        axes.set_ylim(10.0 ** (math.ceil(math.log10(least)) - 1), 2 * most)
     axes.tick_params(axis="x", rotation=15)
     return _saved(figure, name, title)
 
