@@ -57,7 +57,7 @@ def main() -> None:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     sections = _sections()
     for name in names:
-        sections[name] = f"{_circumstances()}\n\n{import_module(f"benchmarks.{name}").measure().strip()}"
+        sections[name] = f"{_circumstances()}\n\n{import_module(f'benchmarks.{name}').measure().strip()}"
         print(sections[name])
         parts = [_HEAD, *(f"## {each}\n\n{sections[each]}\n" for each in BENCHMARKS if each in sections)]
         RESULTS.write_text("\n".join(parts), encoding="utf-8")
