@@ -11,9 +11,11 @@ from importlib import import_module
 from pathlib import Path
 
 BENCHMARKS = (
-    "outstanding_layout",
     "clients",
+    "polling",
+    "registration",
     "peers",
+    "outstanding_layout",
 )
 """In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""
 
