@@ -1,0 +1,247 @@
+"""What an instance holds in memory, and what its first moment costs: importing the app."""
+
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import psutil
+from azure.storage.queue import QueueClient
+
+from benchmarks.instance import Population, Surroundings, surroundings
+from local.processes import REPOSITORY, Child
+from tests.support.collector import Collector, plain_environment
+
+SIZES = (100, 10_000, 100_000)
+AIM = 200
+"""MiB, whatever the size."""
+
+_MOST_MESSAGES = 40
+"""That are handled after a tick: more of them take longer and hold no more."""
+_READY_SECONDS, _POLL_SECONDS = 60.0, 120.0
+_SAMPLE_SECONDS = 0.01
+_MIB = 1024 * 1024
+
+_IMPORTS = 7
+_SHOWN_IMPORTS = 5
+_APP = "import function_app"
+_LIBRARIES = "import azure.functions, requests, azure.identity, azure.data.tables, azure.storage.queue"
+_NOTHING = "pass"
+_IMPORT_LINE = re.compile(r"import time:\s+\d+ \|\s+(?P<microseconds>\d+) \| (?P<indent> *)(?P<name>\S+)")
+
+
+# The working set
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingSet:
+    """An instance's resident memory, in MiB.
+
+    Attributes:
+        outstanding: Operations, all due.
+        is_telling: Whether it sends telemetry.
+        started: Once the app is put together.
+        most: While it polls.
+    """
+
+    outstanding: int
+    is_telling: bool
+    started: float
+    most: float
+
+
+class _Sampler:
+    """The most that a process held since this was made."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._ended = threading.Event()
+        self._most = 0
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def now(self) -> float:
+        """What it holds, in MiB."""
+        return float(self._process.memory_info().rss) / _MIB
+
+    def end(self) -> float:
+        """Look no more. Returns the most, in MiB."""
+        self._ended.set()
+        self._thread.join()
+        return self._most / _MIB
+
+    def _sample(self) -> None:
+        while not self._ended.wait(_SAMPLE_SECONDS):
+            self._most = max(self._most, self._process.memory_info().rss)
+
+
+def _working_set(
+    around: Surroundings, population: Population, outstanding: int, collector: Collector | None
+) -> WorkingSet:
+    population.plant(outstanding)
+    telling = {"APPLICATIONINSIGHTS_CONNECTION_STRING": collector.connection_string} if collector else {}
+    environment = plain_environment() | around.environment() | telling
+    command = [sys.executable, "-m", "benchmarks.memory_instance"]
+    with Child(command, name="the instance", env=environment) as instance:
+        instance.wait_until(lambda lines: len(lines) or None, seconds=_READY_SECONDS)
+        sampler = _Sampler(instance.process.pid)
+        started = sampler.now()
+        _write(instance, f"{_MOST_MESSAGES}\n")
+        instance.wait_until(lambda lines: len(lines) > 1 or None, seconds=_POLL_SECONDS)
+        found = WorkingSet(outstanding, collector is not None, started, sampler.end())
+    _empty_queue(around)
+    print(f"{outstanding:,} outstanding: {found.most:.0f} MiB", flush=True)
+    return found
+
+
+def _write(instance: Child, line: str) -> None:
+    if instance.process.stdin is None:
+        raise RuntimeError("the instance has no standard input")
+    instance.process.stdin.write(line)
+    instance.process.stdin.flush()
+
+
+def _empty_queue(around: Surroundings) -> None:
+    with QueueClient.from_connection_string(around.azurite.connection_string, around.settings().poll_queue) as queue:
+        queue.clear_messages()
+
+
+def _working_sets() -> Iterator[WorkingSet]:
+    with surroundings() as around, Collector() as collector:
+        population = Population(around)
+        for outstanding in SIZES:
+            for told in (None, collector):
+                yield _working_set(around, population, outstanding, told)
+        if not collector.take():
+            raise RuntimeError("no telemetry came")
+
+
+def _report_working_sets(found: Sequence[WorkingSet]) -> str:
+    rows = "\n".join(
+        f"| {each.outstanding:,} | {'sent' if each.is_telling else 'off'} | {each.started:.0f} | {each.most:.0f} "
+        f"| {each.most / AIM:.2f} |"
+        for each in found
+    )
+    return f"""\
+The working set of an instance that polls what is due: the most that its process held resident, in MiB, without what
+the worker itself takes. Above POLL_INLINE_LIMIT the tick hands out all of it, and {_MOST_MESSAGES} batches are polled.
+Aim: under {AIM} MiB at any size.
+
+| Outstanding, all due | Application Insights | Once started, MiB | While it polls, MiB | ÷ {AIM} MiB |
+| ---: | --- | ---: | ---: | ---: |
+{rows}
+"""
+
+
+# Cold start
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A module and all that it brings, in milliseconds."""
+
+    name: str
+    milliseconds: float
+
+
+def _python(code: str, *options: str, environment: Mapping[str, str] | None = None) -> tuple[float, float, str]:
+    """Seconds by the clock and of the processor that a fresh interpreter takes for it, and what it wrote to stderr."""
+    before, began = psutil.Process().cpu_times(), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *options, "-c", code],
+        cwd=REPOSITORY,
+        env=dict(environment) if environment else None,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after, seconds = psutil.Process().cpu_times(), time.perf_counter() - began
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return seconds, cpu, done.stderr
+
+
+def _app_environment() -> dict[str, str]:
+    storage = {"IngestionStorage": "UseDevelopmentStorage=true"}
+    return plain_environment() | storage | {"KUSTO_INGEST_URI": "https://ingest-c.westeurope.kusto.windows.net"}
+
+
+def _starts() -> dict[str, tuple[float, float]]:
+    """Medians for each: seconds by the clock, and of the processor."""
+    environment = _app_environment()
+    taken: dict[str, list[tuple[float, float]]] = {code: [] for code in (_APP, _LIBRARIES, _NOTHING)}
+    # The first round reads files that the next ones find in memory.
+    for number in range(_IMPORTS + 1):
+        for code, times in taken.items():
+            seconds, cpu, _ = _python(code, environment=environment)
+            if number:
+                times.append((seconds, cpu))
+    return {
+        code: (statistics.median(one for one, _ in times), statistics.median(cpu for _, cpu in times))
+        for code, times in taken.items()
+    }
+
+
+def dearest_imports(lines: str, most: int) -> list[Import]:
+    """The modules that cost most with all that they bring and nothing else brings first, none inside another.
+
+    Args:
+        lines: What ``-X importtime`` writes: a module after those that it imports, indented by two more for each level.
+        most: How many.
+    """
+    found = [
+        (len(line["indent"]), line["name"], int(line["microseconds"]) / 1000) for line in _IMPORT_LINE.finditer(lines)
+    ]
+    # A package of the app is no answer, but what it imports is.
+    own = ("function_app", "shared")
+    outside: list[Import] = []
+    shown: list[int] = []
+    for indent, name, milliseconds in reversed(found):
+        del shown[next((place for place, level in enumerate(shown) if level >= indent), len(shown)) :]
+        if not shown and not name.startswith(own):
+            outside.append(Import(name, milliseconds))
+            shown.append(indent)
+    return sorted(outside, key=lambda each: each.milliseconds, reverse=True)[:most]
+
+
+def _report_starts() -> str:
+    starts = _starts()
+    _, _, lines = _python(_APP, "-X", "importtime", environment=_app_environment())
+    (app, app_cpu), (libraries, libraries_cpu), (nothing, nothing_cpu) = starts.values()
+    rows = "\n".join(
+        f"| {name} | {seconds * 1000:,.0f} | {cpu * 1000:,.0f} | {seconds / nothing:.1f} | {seconds / libraries:.2f} |"
+        for name, (seconds, cpu) in zip(
+            ("`function_app`", "The libraries that it can't do without", "An interpreter that does nothing"),
+            ((app, app_cpu), (libraries, libraries_cpu), (nothing, nothing_cpu)),
+            strict=True,
+        )
+    )
+    dearest = "\n".join(
+        f"| `{each.name}` | {each.milliseconds:,.0f} |" for each in dearest_imports(lines, _SHOWN_IMPORTS)
+    )
+    return f"""\
+Cold start: a fresh interpreter that imports the app; medians of {_IMPORTS}, in turns. The libraries are
+`{_LIBRARIES.removeprefix("import ")}`.
+
+| What is imported | ms | ms of processor time | ÷ nothing | ÷ the libraries |
+| --- | ---: | ---: | ---: | ---: |
+{rows}
+
+The dearest imports of the app by `-X importtime`, each with what it brings that nothing before it brought:
+
+| Module | ms |
+| --- | ---: |
+{dearest}
+"""
+
+
+def measure() -> str:
+    """The figures, as Markdown."""
+    return f"{_report_working_sets(list(_working_sets()))}\n{_report_starts()}"
+
+
+if __name__ == "__main__":
+    print(measure())
