@@ -15,6 +15,7 @@ BENCHMARKS = (
     "polling",
     "registration",
     "peers",
+    "memory",
     "outstanding_layout",
 )
 """In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""

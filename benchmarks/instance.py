@@ -5,13 +5,10 @@ each a process of its own, so that what the app takes of the processor can be to
 """
 
 import json
-import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from benchmarks.table_service import TableService
@@ -29,24 +26,6 @@ FINISHED = 0.05
 
 _ID, _KEY, _SHARD = "@id@", "@key@", "@shard@"
 _FAR = timedelta(hours=1)
-
-
-def host_json() -> dict[str, Any]:
-    """What host.json says of queues."""
-    content = json.loads((Path(__file__).resolve().parent.parent / "host.json").read_text(encoding="utf-8"))
-    queues: dict[str, Any] = content["extensions"]["queues"]
-    return queues
-
-
-def worker_threads() -> int:
-    """In how many threads the Python worker runs functions: its default, as no setting says otherwise."""
-    return min(32, (os.process_cpu_count() or 1) + 4)
-
-
-def messages_at_once() -> int:
-    """How many messages an instance handles at once: what the host hands out, and the worker has threads for."""
-    queues = host_json()
-    return min(int(queues["batchSize"]) + int(queues["newBatchThreshold"]), worker_threads())
 
 
 @dataclass(frozen=True)
@@ -83,22 +62,6 @@ def surroundings() -> Iterator[Surroundings]:
     """Start all that an instance needs."""
     with AdxSimulator.start() as adx, TableService.start() as tables, Azurite.start() as azurite:
         yield Surroundings(adx, tables, azurite)
-
-
-@contextmanager
-def logged_as_in_production() -> Iterator[None]:
-    """Log lines from INFO on are made and written, as the worker's handler does it; nobody reads them."""
-    root = logging.getLogger()
-    level = root.level
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        handler = logging.StreamHandler(nowhere)
-        root.addHandler(handler)
-        root.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            root.removeHandler(handler)
-            root.setLevel(level)
 
 
 class Population:

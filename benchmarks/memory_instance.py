@@ -1,4 +1,4 @@
-"""``python -m benchmarks.memory_instance``: an instance of the app that polls when a line comes, until there are none.
+"""An instance of the app that polls when a line comes to its standard input, until there are none.
 
 Its app settings are its environment, as the host hands them to the worker. It imports what the worker does of the app,
 ``function_app``; the worker's own part is left out.
@@ -10,8 +10,7 @@ import sys
 from azure.storage.queue import QueueClient
 
 import function_app
-from benchmarks.instance import host_json, logged_as_in_production, messages_at_once
-from benchmarks.queue_host import QueueHost
+from benchmarks.queue_host import QueueHost, host_json, logged_as_in_production, messages_at_once
 from shared.app import tracker
 
 
@@ -32,7 +31,3 @@ def main() -> None:
         for line in sys.stdin:
             app.poll_operations()
             print(json.dumps({"messages": host.drain(int(line))}), flush=True)
-
-
-if __name__ == "__main__":
-    main()

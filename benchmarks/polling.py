@@ -15,16 +15,8 @@ from azure.storage.queue import QueueClient
 from benchmarks import plots
 from benchmarks.floor import THREADS, Rate, crowd_operations
 from benchmarks.floor import floor as measure_floor
-from benchmarks.instance import (
-    FINISHED,
-    Population,
-    Surroundings,
-    host_json,
-    logged_as_in_production,
-    messages_at_once,
-    surroundings,
-)
-from benchmarks.queue_host import QueueHost
+from benchmarks.instance import FINISHED, Population, Surroundings, surroundings
+from benchmarks.queue_host import QueueHost, host_json, logged_as_in_production, messages_at_once
 from local.adx_simulator import Crowd
 from shared.ambient import Ambient
 from shared.app import Tracker

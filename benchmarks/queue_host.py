@@ -1,16 +1,56 @@
-"""Takes messages off a queue and has them handled, as the Functions host does for an instance.
+"""What the Functions host and the Python worker do for an instance: its messages, its threads, its log lines.
 
 The host asks for ``batchSize`` messages whenever ``newBatchThreshold`` or fewer are being handled, and deletes each
 that was handled (https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#hostjson-settings).
 In Azure it does so in a process of its own; here its requests count as the app's.
 """
 
-from collections.abc import Callable
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from azure.storage.queue import QueueClient, QueueMessage
 
 _HIDDEN_SECONDS = 600
+
+
+def host_json() -> dict[str, Any]:
+    """What host.json says of queues."""
+    content = json.loads((Path(__file__).resolve().parent.parent / "host.json").read_text(encoding="utf-8"))
+    queues: dict[str, Any] = content["extensions"]["queues"]
+    return queues
+
+
+def worker_threads() -> int:
+    """In how many threads the Python worker runs functions: its default, as no setting says otherwise."""
+    return min(32, (os.process_cpu_count() or 1) + 4)
+
+
+def messages_at_once() -> int:
+    """How many messages an instance handles at once: what the host hands out, and the worker has threads for."""
+    queues = host_json()
+    return min(int(queues["batchSize"]) + int(queues["newBatchThreshold"]), worker_threads())
+
+
+@contextmanager
+def logged_as_in_production() -> Iterator[None]:
+    """Log lines from INFO on are made and written, as the worker's handler does it; nobody reads them."""
+    root = logging.getLogger()
+    level = root.level
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        handler = logging.StreamHandler(nowhere)
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
 
 
 class QueueHost:

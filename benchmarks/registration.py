@@ -11,14 +11,8 @@ import requests
 from azure.data.tables import TableClient, TableServiceClient
 from requests.adapters import HTTPAdapter
 
-from benchmarks.instance import (
-    Surroundings,
-    host_json,
-    logged_as_in_production,
-    messages_at_once,
-    surroundings,
-    worker_threads,
-)
+from benchmarks.instance import Surroundings, surroundings
+from benchmarks.queue_host import host_json, logged_as_in_production, messages_at_once, worker_threads
 from benchmarks.table_service import TableService
 from local.azurite import ACCOUNT
 from shared.ambient import Ambient

@@ -4,15 +4,18 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
-from azure.storage.blob import BlobSasPermissions, BlobServiceClient, UserDelegationKey, generate_blob_sas
 
 from shared.model import bare_url
 from shared.settings import BlobAccess
+
+# It takes one part in fifteen of a cold start, and one of the three ways here needs it: they load it when they do.
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
 _KEY_LIFE = timedelta(days=2)
 """Of a user delegation key; seven days are the most. A SAS can't outlive its key."""
@@ -74,7 +77,7 @@ class ByUserDelegation:
     The identity needs Storage Blob Delegator on the account and Storage Blob Data Reader on the container.
     """
 
-    def __init__(self, make_client: Callable[[str], BlobServiceClient], now: Callable[[], datetime]) -> None:
+    def __init__(self, make_client: "Callable[[str], BlobServiceClient]", now: Callable[[], datetime]) -> None:
         self._make_client = make_client
         self._now = now
         self._keys: dict[str, tuple[UserDelegationKey, datetime]] = {}
@@ -87,6 +90,8 @@ class ByUserDelegation:
             NoBlob: it is no URL of a blob.
             AccessFailed: the account gives no key.
         """
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas  # noqa: PLC0415, loaded late
+
         bare = bare_url(url)
         account_url, account, container, blob = _parts(bare)
         now = self._now()
@@ -102,7 +107,7 @@ class ByUserDelegation:
         )
         return f"{account_url}/{quote(container)}/{quote(blob)}?{sas}"
 
-    def _key(self, account_url: str) -> UserDelegationKey:
+    def _key(self, account_url: str) -> "UserDelegationKey":
         now = self._now()
         with self._lock:
             known = self._keys.get(account_url)
@@ -133,8 +138,10 @@ def make_access(
             return ByUserDelegation(lambda url: _blob_service(url, make_credential()), now)
 
 
-def _blob_service(account_url: str, credential: TokenCredential) -> BlobServiceClient:
+def _blob_service(account_url: str, credential: TokenCredential) -> "BlobServiceClient":
     """A client that gives up soon: blobs are claimed meanwhile."""
+    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415, loaded late
+
     return BlobServiceClient(account_url, credential=credential, retry_total=1, connection_timeout=10, read_timeout=20)
 
 
