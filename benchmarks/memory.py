@@ -1,13 +1,17 @@
 """What an instance holds in memory, and what its first moment costs: importing the app."""
 
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 from azure.storage.queue import QueueClient
@@ -143,6 +147,15 @@ Aim: under {AIM} MiB at any size.
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What an interpreter took that imported something: seconds by the clock, and of the processor."""
+
+    name: str
+    seconds: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """A module and all that it brings, in milliseconds."""
 
@@ -150,13 +163,13 @@ class Import:
     milliseconds: float
 
 
-def _python(code: str, *options: str, environment: Mapping[str, str] | None = None) -> tuple[float, float, str]:
+def _python(code: str, *options: str, environment: Mapping[str, str]) -> tuple[float, float, str]:
     """Seconds by the clock and of the processor that a fresh interpreter takes for it, and what it wrote to stderr."""
     before, began = psutil.Process().cpu_times(), time.perf_counter()
     done = subprocess.run(
         [sys.executable, *options, "-c", _AS_DEPLOYED + code],
         cwd=REPOSITORY,
-        env=dict(environment) if environment else None,
+        env=dict(environment),
         capture_output=True,
         text=True,
         check=True,
@@ -166,25 +179,46 @@ def _python(code: str, *options: str, environment: Mapping[str, str] | None = No
     return seconds, cpu, done.stderr
 
 
-def _app_environment() -> dict[str, str]:
-    storage = {"IngestionStorage": "UseDevelopmentStorage=true"}
-    return plain_environment() | storage | {"KUSTO_INGEST_URI": "https://ingest-c.westeurope.kusto.windows.net"}
+@contextmanager
+def _environments() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """Those of an app whose modules are compiled all, and of one whose own are compiled anew at each start."""
+    settings = {
+        "IngestionStorage": "UseDevelopmentStorage=true",
+        "KUSTO_INGEST_URI": "https://ingest-c.westeurope.kusto.windows.net",
+    }
+    plain = {name: value for name, value in plain_environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with TemporaryDirectory() as folder:
+        all_compiled, libraries_compiled = Path(folder, "all"), Path(folder, "libraries")
+        compiled = plain | settings | {"PYTHONPYCACHEPREFIX": str(all_compiled)}
+        _python(_APP, environment=compiled)
+        shutil.copytree(all_compiled, libraries_compiled)
+        own = libraries_compiled / REPOSITORY.relative_to("/")
+        shutil.rmtree(own / "shared")
+        for each in own.glob("function_app.*"):
+            each.unlink()
+        as_deployed = {"PYTHONPYCACHEPREFIX": str(libraries_compiled), "PYTHONDONTWRITEBYTECODE": "1"}
+        yield compiled, compiled | as_deployed
 
 
-def _starts() -> dict[str, tuple[float, float]]:
-    """Medians for each: seconds by the clock, and of the processor."""
-    environment = _app_environment()
-    taken: dict[str, list[tuple[float, float]]] = {code: [] for code in (_APP, _LIBRARIES, _NOTHING)}
+def _starts(compiled: Mapping[str, str], as_deployed: Mapping[str, str]) -> list[Start]:
+    """Each case, in turns with the others."""
+    cases = {
+        "`function_app`, its own modules not compiled": (_APP, as_deployed),
+        "`function_app`, all modules compiled": (_APP, compiled),
+        "The libraries that it can't do without": (_LIBRARIES, compiled),
+        "An interpreter that does nothing": (_NOTHING, compiled),
+    }
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     # The first round reads files that the next ones find in memory.
     for number in range(_IMPORTS + 1):
-        for code, times in taken.items():
+        for name, (code, environment) in cases.items():
             seconds, cpu, _ = _python(code, environment=environment)
             if number:
-                times.append((seconds, cpu))
-    return {
-        code: (statistics.median(one for one, _ in times), statistics.median(cpu for _, cpu in times))
-        for code, times in taken.items()
-    }
+                taken[name].append((seconds, cpu))
+    return [
+        Start(name, statistics.median(one for one, _ in times), statistics.median(cpu for _, cpu in times))
+        for name, times in taken.items()
+    ]
 
 
 def dearest_imports(lines: str, most: int) -> list[Import]:
@@ -210,23 +244,22 @@ def dearest_imports(lines: str, most: int) -> list[Import]:
 
 
 def _report_starts() -> str:
-    starts = _starts()
-    _, _, lines = _python(_APP, "-X", "importtime", environment=_app_environment())
-    (app, app_cpu), (libraries, libraries_cpu), (nothing, nothing_cpu) = starts.values()
+    with _environments() as (compiled, as_deployed):
+        starts = _starts(compiled, as_deployed)
+        _, _, lines = _python(_APP, "-X", "importtime", environment=compiled)
+    *_, libraries, nothing = starts
     rows = "\n".join(
-        f"| {name} | {seconds * 1000:,.0f} | {cpu * 1000:,.0f} | {seconds / nothing:.1f} | {seconds / libraries:.2f} |"
-        for name, (seconds, cpu) in zip(
-            ("`function_app`", "The libraries that it can't do without", "An interpreter that does nothing"),
-            ((app, app_cpu), (libraries, libraries_cpu), (nothing, nothing_cpu)),
-            strict=True,
-        )
+        f"| {each.name} | {each.seconds * 1000:,.0f} | {each.cpu * 1000:,.0f} | {each.seconds / nothing.seconds:.1f} "
+        f"| {each.seconds / libraries.seconds:.2f} |"
+        for each in starts
     )
     dearest = "\n".join(
         f"| `{each.name}` | {each.milliseconds:,.0f} |" for each in dearest_imports(lines, _SHOWN_IMPORTS)
     )
     return f"""\
-Cold start: a fresh interpreter that imports the app; medians of {_IMPORTS}, in turns. The libraries are
-`{_LIBRARIES.removeprefix("import ")}`.
+Cold start: a fresh interpreter that imports the app; medians of {_IMPORTS}, in turns. An installation compiles the
+libraries, and nothing compiles the app's own modules: an instance that can't write beside them does it at each start.
+The libraries are `{_LIBRARIES.removeprefix("import ")}`.
 
 | What is imported | ms | ms of processor time | ÷ nothing | ÷ the libraries |
 | --- | ---: | ---: | ---: | ---: |
