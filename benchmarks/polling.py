@@ -261,7 +261,7 @@ def _flat_table(rounds: Sequence[Round]) -> str:
     few, many = (list(each) for _, each in sorted(_grouped(rounds).items()))
     figures: list[tuple[str, Callable[[Round], float]]] = [
         ("The tick, processor time", lambda each: each.tick.cpu),
-        ("The tick, requests to storage and all that follows", lambda each: each.storage),
+        ("Tick and batches, requests to storage", lambda each: each.storage),
         ("Tick and batches, processor time", lambda each: each.whole.cpu),
         ("Tick and batches, share of the floor's rate", lambda each: each.share),
     ]
@@ -282,8 +282,8 @@ def _report(rounds: Sequence[Round], flat: Sequence[Round]) -> str:
         "ADX requests a poll",
         "Polls/s",
         "Floor's/s",
-        "ms a poll",
-        "Floor's ms",
+        "ms of processor time a poll",
+        "Floor's",
     ]
     rows = [
         [f"{outstanding:,}", f"{latency * 1000:g}", *_cells(some)] for (latency, outstanding), some in grouped.items()
@@ -306,11 +306,11 @@ def _report(rounds: Sequence[Round], flat: Sequence[Round]) -> str:
         aim=AIM,
     )
     return f"""\
-An instance of the app with the default settings; {FINISHED:.0%} of the operations have ended, with one blob each, and
+An instance of the app with the default settings. {FINISHED:.0%} of the operations have ended, with one blob each, and
 are settled. Up to POLL_INLINE_LIMIT due, the tick polls; above that it hands out batches, which are taken off the
-queue and polled, {messages_at_once()} at once: both are counted in, with the requests to the queue. Floor: bare
-requests in as many threads, in turns with it. Medians of up to {max(_ROUNDS.values())} rounds; of the largest,
-{_MOST_MESSAGES} batches are polled. The table service is in memory and answers at once.
+queue and polled, {messages_at_once()} at once: both count, with their requests to the queue. Floor: bare requests in as
+many threads, in turns with it. Medians of up to {max(_ROUNDS.values())} rounds; of the largest, {_MOST_MESSAGES} batches are
+polled. The table service is in memory and answers at once.
 
 {_table(head, rows)}
 
