@@ -309,8 +309,8 @@ def _report(rounds: Sequence[Round], flat: Sequence[Round]) -> str:
 An instance of the app with the default settings. {FINISHED:.0%} of the operations have ended, with one blob each, and
 are settled. Up to POLL_INLINE_LIMIT due, the tick polls; above that it hands out batches, which are taken off the
 queue and polled, {messages_at_once()} at once: both count, with their requests to the queue. Floor: bare requests in as
-many threads, in turns with it. Medians of up to {max(_ROUNDS.values())} rounds; of the largest, {_MOST_MESSAGES} batches are
-polled. The table service is in memory and answers at once.
+many threads, in turns with it. Medians of up to {max(_ROUNDS.values())} rounds; of the largest, {_MOST_MESSAGES}
+batches are polled. The table service is in memory and answers at once.
 
 {_table(head, rows)}
 
