@@ -3,6 +3,7 @@
 The forms are those of https://learn.microsoft.com/rest/api/storageservices/payload-format-for-table-service-operations.
 """
 
+import calendar
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -53,12 +54,12 @@ class Row:
     @property
     def etag(self) -> str:
         """The row's ETag, made of its time as the service makes it."""
-        return f"W/\"datetime'{quote(_timestamp(self.ticks), safe='')}'\""
+        return f"W/\"datetime'{quote(timestamp(self.ticks), safe='')}'\""
 
     def minimal(self) -> str:
         """All of it as JSON with minimal metadata; kept, as most rows are read as they were written."""
         if self._text is None:
-            head = {"odata.etag": self.etag, **self.properties, "Timestamp": _timestamp(self.ticks)}
+            head = {"odata.etag": self.etag, **self.properties, "Timestamp": timestamp(self.ticks)}
             self._text = json.dumps(head, separators=(",", ":"))
         return self._text
 
@@ -67,7 +68,7 @@ class Row:
 
         A column that the row lacks is left out, as Azurite does it; the service answers null.
         """
-        shown = {**self.properties, "Timestamp": _timestamp(self.ticks)}
+        shown = {**self.properties, "Timestamp": timestamp(self.ticks)}
         if select:
             wanted = {*select, *(name + _TYPE for name in select)}
             shown = {name: value for name, value in shown.items() if name in wanted}
@@ -117,7 +118,14 @@ def now_ticks() -> int:
     return time.time_ns() // 100
 
 
-def _timestamp(ticks: int) -> str:
+def ticks_of(text: str) -> int:
+    """The time that ``timestamp`` wrote."""
+    second, fraction = text.removesuffix("Z").split(".")
+    return calendar.timegm(time.strptime(second, "%Y-%m-%dT%H:%M:%S")) * _TICKS + int(fraction)
+
+
+def timestamp(ticks: int) -> str:
+    """A row's time as the service writes it."""
     seconds, fraction = divmod(ticks, _TICKS)
     return f"{_second(seconds)}.{fraction:07}Z"
 

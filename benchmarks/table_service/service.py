@@ -14,7 +14,7 @@ from benchmarks.table_service.batches import batch_answer, read_change_set
 from benchmarks.table_service.filters import read_filter
 from benchmarks.table_service.refusal import Refused, TransactionRefused
 from benchmarks.table_service.requests import Answer, Request
-from benchmarks.table_service.rows import Key, Metadata, Properties, Row, as_json, read_properties
+from benchmarks.table_service.rows import Key, Metadata, Properties, Row, as_json, read_properties, timestamp
 from benchmarks.table_service.tables import Kind, Table, Write
 
 PAGE = 1_000
@@ -131,7 +131,9 @@ class Service:
                 self.counts.clear()
                 return _json({})
             case "GET", "rows":
-                return _json([row.properties for row in self._table(name).rows()])
+                return _json(
+                    [{**row.properties, "Timestamp": timestamp(row.ticks)} for row in self._table(name).rows()]
+                )
             case "POST", "rows":
                 return _json({"rows": self._table(name).plant(_planted(json.loads(request.body)))})
             case "DELETE", "rows":

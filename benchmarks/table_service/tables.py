@@ -10,7 +10,7 @@ from sortedcontainers import SortedDict
 
 from benchmarks.table_service.filters import Filter
 from benchmarks.table_service.refusal import Refused, TransactionRefused
-from benchmarks.table_service.rows import Key, Properties, Row, merged, now_ticks, order
+from benchmarks.table_service.rows import Key, Properties, Row, merged, now_ticks, order, ticks_of
 
 MOST_WRITES = 100
 """In a transaction."""
@@ -162,8 +162,14 @@ class Table:
         return done
 
     def plant(self, rows: Iterator[Properties]) -> int:
-        """Write rows whatever is there, many at once. Returns how many they were."""
-        planted = {(order(row["PartitionKey"]), order(row["RowKey"])): Row(row, self._next_ticks()) for row in rows}
+        """Write rows whatever is there, many at once. Returns how many they were.
+
+        A row that has a ``Timestamp`` keeps it, and so the ETag that others may know of it.
+        """
+        planted = {}
+        for row in rows:
+            ticks = ticks_of(row.pop("Timestamp")) if "Timestamp" in row else self._next_ticks()
+            planted[order(row["PartitionKey"]), order(row["RowKey"])] = Row(row, ticks)
         self._rows.update(planted)
         return len(planted)
 
