@@ -18,7 +18,7 @@ from local.azurite import ACCOUNT
 from shared.ambient import Ambient
 from shared.app import Tracker
 
-MESSAGES = 300
+MESSAGES = 250
 """A round."""
 
 ROUNDS = 5
