@@ -6,9 +6,10 @@
         assert not adx.books().duplicates
 
 It has the endpoints to submit blobs, to ask for their status and for the configuration, in the documentation's dialect
-and in the SDK's. It truly downloads each blob from its URL and parses it (`formats.FORMATS`, compressed by gzip or
-not), takes its time, fails with ADX's own codes, honours `ingest-by:` tags with `ingestIfNotExists`, and keeps
-books of the rows: how many a table holds, how many of them more than once, and how often which blob brought its own.
+and in the SDK's, and the management command that asks for many operations at once. It truly downloads each blob from
+its URL and parses it (`formats.FORMATS`, compressed by gzip or not), takes its time, fails with ADX's own codes,
+honours `ingest-by:` tags with `ingestIfNotExists`, and keeps books of the rows: how many a table holds, how many of
+them more than once, and how often which blob brought its own.
 A blob whose URL ends in `;managed_identity=…` and has no SAS is read with the emulator's key if it is Azurite's.
 
 `AdxSimulator.start(*, dialect="documented", batching_seconds=1.0, visible_after_seconds=0.3, counted_after_seconds=0.0,
@@ -26,13 +27,14 @@ The same is to be had over HTTP, in JSON and without a token: `/simulator/faults
 Not imitated: tables with columns, so the first record of a CSV says how many fields the others must have, and
 mappings are accepted and ignored; databases, tables and permissions, for every name exists and every token may do
 all; extents, retention and queries; the service's own retries, other than those of a `mending` fault; cancelling; the
-management commands; streaming ingestion; other formats, refused when submitted; archives;
+other management commands; streaming ingestion; other formats, refused when submitted; archives;
 `ignoreLastRecordIfInvalid`, `creationTime`, `validationPolicy`, `zipPattern` and size limits; batches of several
 submissions sealed together; identities other than the emulator's. Everything is in memory and gone when it stops.
 
 Chosen where the contract leaves it open: a submission without tracking is answered with `{}`; the details show URLs
 without their query; the tags of a blob are in its table from the moment that its rows are; an operation has no
-`lastUpdated` until one of its blobs has begun.
+`lastUpdated` until one of its blobs has begun; the management command shows operations that came over REST too, but for
+the share that `bulk_hides` says, and what was planted not at all.
 """
 
 from local.adx_simulator.answers import Answer

@@ -1,4 +1,4 @@
-"""The three endpoints of the ingestion service."""
+"""The endpoints of the ingestion service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from local.adx_simulator.answers import Answer, Refused, json_answer
 from local.adx_simulator.dialects import blob_body, status_body
 from local.adx_simulator.faults import RequestFacts, RequestFault
+from local.adx_simulator.management import read_command, table_of
 from local.adx_simulator.operations import BlobStatus, Operation, Planted
 from local.adx_simulator.routes import Route
 from local.adx_simulator.settings import Settings
@@ -52,6 +53,8 @@ def answer(simulator: Simulator, target: Route, facts: RequestFacts, asked: Aske
             return _status(simulator, facts, asked.query)
         case "configuration":
             return json_answer(_configuration(simulator.settings))
+        case "bulk":
+            return _bulk(simulator, asked.body)
     raise Refused(404, "nothing answers at this path")
 
 
@@ -80,6 +83,12 @@ def _status(simulator: Simulator, facts: RequestFacts, query: Mapping[str, str])
     if planted is None:
         raise Refused(404, f"the operation {facts.operation_id!r} is not known")
     return planted
+
+
+def _bulk(simulator: Simulator, body: bytes) -> Answer:
+    now = simulator.now()
+    operations = simulator.ingestion.operations.with_ids(read_command(body), now)
+    return json_answer(table_of(operations, simulator.settings, now))
 
 
 def _status_body(simulator: Simulator, operation: Operation, facts: RequestFacts) -> dict[str, Any]:

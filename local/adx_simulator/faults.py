@@ -12,7 +12,7 @@ type BlobFaultKind = Literal[
     "transient", "mending", "already-ingested", "exhausted", "unknown", "permanent", "stuck", "canceled"
 ]
 type Effect = Literal["error", "html", "empty", "hang", "trickle", "close", "hide-failed", "hide-details"]
-type RequestKind = Literal["status", "submit", "configuration", "any"]
+type RequestKind = Literal["status", "submit", "configuration", "bulk", "any"]
 
 VIEW_EFFECTS = ("hide-failed", "hide-details")
 DEFAULT_STATUS = {"error": 503, "html": 502}
@@ -126,7 +126,7 @@ class RequestFacts:
     """What of a request a fault can look at.
 
     Attributes:
-        kind: status, submit, configuration or other.
+        kind: status, submit, configuration, bulk or other.
         database: From its path.
         table: From its path.
         operation_id: From its path.
@@ -250,7 +250,7 @@ def strikes_blob(fault: BlobFault, facts: BlobFacts, salt: str) -> bool:
         and fault.database in (None, facts.database)
         and fault.table in (None, facts.table)
         and (fault.submissions is None or facts.submission <= fault.submissions)
-        and (fault.share >= 1 or _lot(f"{salt}/{facts.url}") < fault.share)
+        and (fault.share >= 1 or lot(f"{salt}/{facts.url}") < fault.share)
     )
 
 
@@ -284,8 +284,12 @@ def fault_from_json(data: dict[str, Any]) -> Fault:
     raise ValueError(f"the type of a fault is 'blob' or 'request', not {kind!r}")
 
 
-def _lot(text: str) -> float:
-    """Returns a number in [0, 1) that the text alone decides."""
+def lot(text: str) -> float:
+    """Returns a number in [0, 1) that a text alone decides.
+
+    Args:
+        text: The text.
+    """
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) / 2**64
 
 

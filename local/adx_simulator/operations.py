@@ -1,7 +1,7 @@
 """Operations and the blobs in them, as the service knows them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -124,6 +124,7 @@ class Operations:
     def __init__(self) -> None:
         self._stored: dict[tuple[str, str, str], Operation | Planted] = {}
         self._rules: dict[tuple[str, str], Rule] = {}
+        self._by_id: dict[str, Operation] = {}
 
     def add(self, operation: Operation) -> None:
         """Stores an operation.
@@ -132,6 +133,7 @@ class Operations:
             operation: The operation.
         """
         self._stored[operation.database, operation.table, operation.operation_id] = operation
+        self._by_id[operation.operation_id] = operation
 
     def plant(self, database: str, table: str, operation_id: str, planted: Planted) -> None:
         """Stores answers written by hand, in place of what was there.
@@ -169,3 +171,13 @@ class Operations:
         if isinstance(found, Operation) and found.visible_at > now:
             return None
         return found
+
+    def with_ids(self, operation_ids: Iterable[str], now: datetime) -> list[Operation]:
+        """Returns those of some operations that are visible, wherever they go to; none that was planted.
+
+        Args:
+            operation_ids: Their IDs.
+            now: The time.
+        """
+        found = (self._by_id.get(operation_id) for operation_id in dict.fromkeys(operation_ids))
+        return [operation for operation in found if operation is not None and operation.visible_at <= now]

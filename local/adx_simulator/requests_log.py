@@ -17,7 +17,7 @@ class RequestRecord:
         at: When it came, in ISO 8601.
         method: The HTTP method.
         path: The path with its query as it came, still encoded.
-        kind: status, submit, configuration or other.
+        kind: status, submit, configuration, bulk or other.
         details: Whether it asked for details.
         headers: The names of its headers.
         authorized: Whether an Authorization header was sent.
@@ -41,7 +41,7 @@ class RequestCount:
     """How many requests were alike.
 
     Attributes:
-        kind: status, submit, configuration or other.
+        kind: status, submit, configuration, bulk or other.
         details: Whether they asked for details.
         status: The HTTP status answered; 0 when there was none, or not all of it.
         count: How many.

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 QUEUED = ("v1", "rest", "ingestion", "queued")
-CONFIGURATION = ("v1", "rest", "ingestion", "configuration")
+FIXED = {
+    ("GET", "v1", "rest", "ingestion", "configuration"): "configuration",
+    ("POST", "v1", "rest", "mgmt"): "bulk",
+}
 CONTROL = "simulator"
 
 
@@ -16,7 +19,7 @@ class Route:
     """What a path means.
 
     Attributes:
-        kind: status, submit, configuration, control or other.
+        kind: status, submit, configuration, bulk, control or other.
         database: The database, decoded.
         table: The table, decoded.
         operation_id: The operation ID, decoded.
@@ -44,8 +47,8 @@ def route(method: str, raw_path: str) -> Route:
     match method, parts:
         case _, [first, name] if first == CONTROL:
             return Route("control", name=name)
-        case "GET", _ if tuple(parts) == CONFIGURATION:
-            return Route("configuration")
+        case _ if (kind := FIXED.get((method, *parts))) is not None:
+            return Route(kind)
         case "POST", [*prefix, database, table] if tuple(prefix) == QUEUED and database and table:
             return Route("submit", database, table)
         case "GET", [*prefix, database, table, operation_id] if tuple(prefix) == QUEUED and operation_id:

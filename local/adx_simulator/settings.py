@@ -25,6 +25,7 @@ class Settings:
         show_url_query: Shows blob URLs with their query in the details, credentials included.
         containers: What the configuration endpoint names as containers to upload to.
         latency_seconds: By how much each answer of the service comes later; those of the control endpoints don't.
+        bulk_hides: The share of operations that the management command never shows; their IDs decide.
     """
 
     dialect: str = "documented"
@@ -38,6 +39,7 @@ class Settings:
     show_url_query: bool = False
     containers: tuple[str, ...] = ()
     latency_seconds: float = 0.0
+    bulk_hides: float = 0.0
 
     def __post_init__(self) -> None:
         for dialect in (self.dialect, *self.table_dialects.values()):

@@ -736,6 +736,69 @@ def test_an_operation_planted_without_details_has_none(adx: Adx) -> None:
     assert adx.ask("x").status_code == 404
 
 
+def show(adx: Adx, *operation_ids: str) -> list[dict[str, Any]]:
+    """Asks for many operations at once, and returns the rows by the names of their columns."""
+    ids = ", ".join(map(json.dumps, operation_ids))
+    body = {"db": DATABASE, "csl": f".show queued ingestion operations ({ids})"}
+    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=5)
+    assert answer.status_code == 200, answer.text
+    [table] = answer.json()["Tables"]
+    return [dict(zip([column["ColumnName"] for column in table["Columns"]], row, strict=True)) for row in table["Rows"]]
+
+
+def test_one_command_shows_many_operations_wherever_they_go_to(adx: Adx) -> None:
+    adx.simulator.configure(operation_id_pattern='"{n}\\')
+    adx.simulator.set_faults(
+        [BlobFault(kind="stuck", url_contains="stuck"), BlobFault(kind="transient", table="other")]
+    )
+    done, failed = adx.submit(adx.put("a.csv")), adx.submit(adx.put("b.csv"), table="other")
+    stuck = adx.submit(adx.put("stuck.csv"), adx.put("c.csv"))
+    adx.settled()
+    rows = {row["IngestionOperationId"]: row for row in show(adx, stuck, done, failed, done, "unknown")}
+    named = ("State", "Discovered", "Pending", "Canceled", "Ingested", "Failed", "Database", "Table")
+    assert {each: tuple(rows[each][name] for name in named) for each in rows} == {
+        done: ("Completed", 1, 0, 0, 1, 0, DATABASE, TABLE),
+        failed: ("Failed", 1, 0, 0, 0, 1, DATABASE, "other"),
+        stuck: ("InProgress", 2, 1, 0, 1, 0, DATABASE, TABLE),
+    }
+    assert "switched on" in rows[failed]["SampleFailedReasons"]
+    assert adx.simulator.requests().count("bulk", status=200) == 1
+
+
+def test_the_command_shows_one_operation_without_brackets(adx: Adx) -> None:
+    body = {"db": DATABASE, "csl": f'.show queued ingestion operations "{adx.submit(adx.put("a.csv"))}"'}
+    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=5)
+    assert len(answer.json()["Tables"][0]["Rows"]) == 1
+
+
+def test_the_command_may_hide_a_share_of_the_operations(adx: Adx) -> None:
+    adx.simulator.configure(bulk_hides=0.5, batching_seconds=600)
+    url = adx.put("a.csv")
+    operations = [adx.submit(url) for _ in range(40)]
+    shown = [row["IngestionOperationId"] for row in show(adx, *operations)]
+    assert 5 < len(shown) < 35
+    assert [row["IngestionOperationId"] for row in show(adx, *operations)] == shown
+    adx.simulator.configure(bulk_hides=1)
+    assert show(adx, *operations) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"db": DATABASE, "csl": ".show tables"},
+        {"db": DATABASE, "csl": ".show queued ingestion operations ()"},
+        {"db": DATABASE, "csl": '.show queued ingestion operations ("a" "b")'},
+        {"db": DATABASE, "csl": '.show queued ingestion operations "\\q"'},
+        {"db": DATABASE, "csl": 1},
+        {"db": DATABASE},
+        [],
+    ],
+)
+def test_another_command_is_refused(adx: Adx, body: object) -> None:
+    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=5)
+    assert (answer.status_code, answer.json()["error"]["@permanent"]) == (400, True)
+
+
 def test_requests_are_counted_and_the_last_remembered(adx: Adx) -> None:
     operation_id = adx.submit(adx.put("a.csv"))
     adx.ask(operation_id, "false")
