@@ -87,7 +87,7 @@ class StorageAccess:
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """When, how often and how many at once ADX is asked."""
+    """When, how often and how many at once ADX is asked; ``bulk_status``: whether for many operations in one call."""
 
     schedule: str
     first_delay: timedelta
@@ -97,6 +97,7 @@ class Polling:
     inline_limit: int
     tracking_timeout: timedelta
     not_found_grace: timedelta
+    bulk_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,7 @@ def _polling(read: "_Reader") -> Polling:
         inline_limit=read.integer("POLL_INLINE_LIMIT", 500, 0, 100_000),
         tracking_timeout=timedelta(hours=read.integer("TRACKING_TIMEOUT_HOURS", 48, 1, 24 * 60)),
         not_found_grace=timedelta(minutes=read.integer("NOT_FOUND_GRACE_MINUTES", 15, 0, 24 * 60)),
+        bulk_status=read.flag("KUSTO_BULK_STATUS", default=False),
     )
 
 

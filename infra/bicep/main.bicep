@@ -70,6 +70,9 @@ param kustoIngestUri string
 @description('Further ingestion endpoints that a message may name, comma-separated. Any other is refused.')
 param kustoAllowedIngestUris string = ''
 
+@description('Whether many operations are asked for in one management command, and only those that moved one by one.')
+param kustoBulkStatus bool = false
+
 @description('Database for messages that name none.')
 param kustoDatabase string = ''
 
@@ -273,6 +276,7 @@ var otherEndpoints = map(otherServices, service => { accountName: queueAccountNa
 var trackerSettings = {
   KUSTO_INGEST_URI: kustoIngestUri
   KUSTO_ALLOWED_INGEST_URIS: kustoAllowedIngestUris
+  KUSTO_BULK_STATUS: kustoBulkStatus ? 'true' : 'false'
   KUSTO_DATABASE: kustoDatabase
   KUSTO_TABLE: kustoTable
   // No parameter: none is for the simulator on a developer's machine.

@@ -28,6 +28,7 @@ param operators = json(readEnvironmentVariable('OPERATORS', '[]'))
 // No default: without it the deployment stops here and names it.
 param kustoIngestUri = readEnvironmentVariable('KUSTO_INGEST_URI')
 param kustoAllowedIngestUris = readEnvironmentVariable('KUSTO_ALLOWED_INGEST_URIS', '')
+param kustoBulkStatus = bool(readEnvironmentVariable('KUSTO_BULK_STATUS', 'false'))
 param kustoDatabase = readEnvironmentVariable('KUSTO_DATABASE', '')
 param kustoTable = readEnvironmentVariable('KUSTO_TABLE', '')
 param adxClusterName = readEnvironmentVariable('ADX_CLUSTER_NAME', '')

@@ -134,6 +134,11 @@ def test_a_choice_is_among_the_same_words(setting: str, kind: type[StrEnum]) -> 
 
 def test_a_flag_and_a_list_arrive_as_they_are_meant() -> None:
     other = "https://ingest-other.westeurope.kusto.windows.net"
-    found = load(environment(retryDeduplicate=True, kustoAllowedIngestUris=f"{other}, {GIVEN['kustoIngestUri']}"))
+    found = load(
+        environment(
+            retryDeduplicate=True, kustoBulkStatus=True, kustoAllowedIngestUris=f"{other}, {GIVEN['kustoIngestUri']}"
+        )
+    )
     assert found.retrying.deduplicate is True
+    assert found.polling.bulk_status is True
     assert found.allowed_ingest_uris == {other, GIVEN["kustoIngestUri"]}

@@ -88,6 +88,7 @@ def test_each_setting_is_read() -> None:
             "KUSTO_DATABASE": "Sales",
             "KUSTO_TABLE": "Orders",
             "KUSTO_AUTH": "None",
+            "KUSTO_BULK_STATUS": "1",
             "AZURE_CLIENT_ID": "app-client",
             "OPERATIONS_QUEUE": "ops",
             "RETRY_QUEUE": "ret",
@@ -135,6 +136,7 @@ def test_each_setting_is_read() -> None:
             inline_limit=4,
             tracking_timeout=timedelta(hours=5),
             not_found_grace=timedelta(minutes=6),
+            bulk_status=True,
         ),
         retrying=Retrying(
             mode=RetryMode.HANDOFF,
