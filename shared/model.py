@@ -242,6 +242,17 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkStatus:
+    """What the management command that shows many operations says of one.
+
+    ``counts`` is None unless all of them are known. A state that is not known is not in progress.
+    """
+
+    is_in_progress: bool = False
+    counts: Counts | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BlobSource:
     """One blob to submit: a URL that the service can read, so a secret; kept out of logs by its ``repr``."""
 

@@ -1,4 +1,4 @@
-"""The three calls of ADX's ingestion REST API, over one pool of connections.
+"""The three calls of ADX's ingestion REST API and one management command, over one pool of connections.
 
 No redirect is followed, no cookie kept, no netrc's credentials mixed in. An answer has a limit of size, and a call one
 of time for all that it takes: connecting, sending, the whole answer, and what is repeated.
@@ -12,7 +12,7 @@ https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -37,13 +37,15 @@ from shared.errors import (
     Unavailable,
 )
 from shared.kusto.answers import NoStatus, read_error, read_most_blobs, read_operation_id, read_status
+from shared.kusto.bulk import read_bulk, write_command
 from shared.kusto.connections import Exchange, Route, exchange_until
 from shared.kusto.tokens import Tokens
-from shared.model import BlobSource, IngestionLimits, Json, Operation, Properties, StatusReport
+from shared.model import BlobSource, BulkStatus, IngestionLimits, Json, Operation, Properties, StatusReport
 from shared.redaction import redact
 
 VERSION = "0.1.0"
 
+_MANAGEMENT = "/v1/rest/mgmt"
 _MOST_BYTES = 16 * 1024 * 1024
 _LONGEST_WAIT = timedelta(hours=1)
 _CHUNK = 64 * 1024
@@ -114,6 +116,25 @@ class KustoClient:
         _check(answer, database=operation.database, table=operation.table)
         return _read(answer, read_status)
 
+    def bulk_status(self, operations: Sequence[Operation]) -> Mapping[Operation, BulkStatus]:
+        """What ADX says of many operations of one database, in one answer; those that it doesn't show are missing.
+
+        It only reads, so it is sent once more if the connection broke. How many operations one command takes is
+        ``bulk.MOST_OPERATIONS``.
+
+        Raises:
+            KustoError: as ``shared.errors`` lists them.
+        """
+        first = operations[0]
+        command = write_command(each.operation_id for each in operations)
+        body = json.dumps({"db": first.database, "csl": command}).encode()
+        answer = self._ask("POST", first.cluster, _MANAGEMENT, body)
+        if answer.status == requests.codes.not_found:
+            raise RequestRejected(f"ADX does not know the database or the command ({_described(answer)})")
+        _check(answer, database=first.database)
+        shown = _read(answer, read_bulk)
+        return {each: shown[each.operation_id] for each in operations if each.operation_id in shown}
+
     def submit(self, parent: Operation, blobs: Sequence[BlobSource], properties: Properties) -> str | None:
         """Submit blobs to the table of ``parent`` in one request. It is never repeated here.
 
@@ -156,14 +177,17 @@ class KustoClient:
         return IngestionLimits(most) if most else IngestionLimits()
 
     def _get(self, cluster: str, path: str) -> Answer:
+        return self._ask("GET", cluster, path)
+
+    def _ask(self, method: str, cluster: str, path: str, body: bytes | None = None) -> Answer:
         """Ask, and once more if the connection broke: one that was kept open may have been closed meanwhile."""
         ends = self._ends()
         try:
-            return self._authorized("GET", cluster, path, ends)
+            return self._authorized(method, cluster, path, ends, body)
         except Unavailable as error:
             if not isinstance(error.__context__, requests.ConnectionError):
                 raise
-            return self._authorized("GET", cluster, path, ends)
+            return self._authorized(method, cluster, path, ends, body)
 
     def _ends(self) -> float:
         """When a call that begins now is over, by the monotonic clock."""

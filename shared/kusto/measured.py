@@ -1,13 +1,14 @@
 """Asking ADX, with each call's answer and time written down as metrics and as a part of the operation's trace."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from shared import metrics, tracing
 from shared.errors import KustoError, OperationNotFound
 from shared.kusto.client import KustoClient
-from shared.model import BlobSource, IngestionLimits, Operation, Properties, StatusReport
+from shared.model import BlobSource, BulkStatus, IngestionLimits, Operation, Properties, StatusReport
 
 
 class MeasuredAdx:
@@ -20,6 +21,11 @@ class MeasuredAdx:
         """As ``KustoClient.status``."""
         with _measured("details" if details else "status", operation):
             return self._client.status(operation, details=details)
+
+    def bulk_status(self, operations: Sequence[Operation]) -> Mapping[Operation, BulkStatus]:
+        """As ``KustoClient.bulk_status``; of no table, as the operations may be of several."""
+        with _measured("bulk", replace(operations[0], table="", operation_id="")):
+            return self._client.bulk_status(operations)
 
     def submit(self, parent: Operation, blobs: Sequence[BlobSource], properties: Properties) -> str | None:
         """As ``KustoClient.submit``."""
