@@ -61,6 +61,7 @@ def after_report(
         not_found_since=None,
         errors_since=None,
         last_error=None,
+        bulk_polls=0,
     )
 
 

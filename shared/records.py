@@ -17,6 +17,7 @@ class Outstanding:
     ``etag`` is that of the due row that this was read from, "" if it was not read. ``pointer_etag`` and
     ``operation_etag`` are those of the pointer and of the row of ``IngestionOperations`` as this app left them last,
     "" where that is not known: as long as the pointer has its ETag, nothing is written down of the operation's blobs.
+    ``bulk_polls`` are its polls since its own status came last, ``rest_only`` is whether bulk status does not show it.
     """
 
     operation: Operation
@@ -39,6 +40,8 @@ class Outstanding:
     last_error: str | None = None
     pointer_etag: str = ""
     operation_etag: str = ""
+    bulk_polls: int = 0
+    rest_only: bool = False
     etag: str = ""
 
     @property

@@ -286,6 +286,8 @@ def _due_entity(outstanding: Outstanding) -> Row:
         "LastError": outstanding.last_error,
         "PointerETag": outstanding.pointer_etag or None,
         "OperationETag": outstanding.operation_etag or None,
+        "BulkPolls": outstanding.bulk_polls or None,
+        "RestOnly": outstanding.rest_only or None,
     }
 
 
@@ -311,5 +313,7 @@ def _outstanding(row: Row) -> Outstanding:
         last_error=row.get("LastError"),
         pointer_etag=row.get("PointerETag", ""),
         operation_etag=row.get("OperationETag", ""),
+        bulk_polls=row.get("BulkPolls", 0),
+        rest_only=row.get("RestOnly", False),
         etag=etag_of(row),
     )
