@@ -16,6 +16,7 @@ from shared import library_logs, metrics, queues
 from shared.ambient import Ambient
 from shared.backlog import Backlog
 from shared.blob_access import make_access
+from shared.bulk_poll import BulkAsker
 from shared.endpoints import Endpoints, doubtful_endpoint
 from shared.fields import MessageRefused, Object
 from shared.invocation import invocation, told_safely
@@ -88,14 +89,16 @@ class Tracker:
         )
         settler = Settler(outstanding, results, retries, settings.retrying, ambient)
         self._registrar = Registrar(outstanding, results, settings.polling, ambient)
+        pace, poll_threads = Pace(settings.polling, ambient), ThreadPoolExecutor(settings.polling.concurrency, "poll")
         self._poller = Poller(
             outstanding,
             adx,
             settler,
             batches,
-            Pace(settings.polling, ambient),
-            executor=ThreadPoolExecutor(settings.polling.concurrency, "poll"),
+            pace,
+            executor=poll_threads,
             budget=BUDGET,
+            bulk=BulkAsker(adx, pace, poll_threads) if settings.polling.bulk_status else None,
         )
         self._resubmitter = Resubmitter(
             adx,

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared import metrics
+from shared.bulk_poll import Answered, BulkAsker
 from shared.errors import (
     AccessRefused,
     EndpointNotAllowed,
@@ -112,6 +113,7 @@ class Poller:
         *,
         executor: Executor,
         budget: timedelta,
+        bulk: BulkAsker | None = None,
     ) -> None:
         self._outstanding = outstanding
         self._kusto = kusto
@@ -121,6 +123,7 @@ class Poller:
         self._executor = executor
         self._now = pace.ambient.now
         self._budget = budget
+        self._bulk = bulk
         self._seldom = Seldom(timedelta(minutes=5), self._now)
 
     def tick(self) -> None:
@@ -156,10 +159,11 @@ class Poller:
         return _Run(ends=time.monotonic() + self._budget.total_seconds())
 
     def _poll_all(self, due: Sequence[Outstanding], run: _Run) -> None:
-        steps: list[Step] = []
+        answered = self._ask_in_bulk(due, run)
+        steps: list[Step] = list(answered.moves)
         written = time.monotonic()
         try:
-            for each in self._side_by_side(lambda before: self._poll_safely(before, run), due):
+            for each in self._side_by_side(lambda before: self._poll_safely(before, run), answered.left):
                 steps.append(each)
                 if len(steps) >= _WRITE_BACK or time.monotonic() - written > _WRITE_BACK_SECONDS:
                     self._write_back(steps, run)
@@ -176,6 +180,7 @@ class Poller:
             "polled what was due" if due else "nothing is due",
             level=logging.INFO if due else logging.DEBUG,
             due=len(due),
+            unmoved_in_bulk=len(answered.moves) if self._bulk else None,
             asked=run.did["asked"],
             asked_details=run.did["asked_details"],
             settled=run.did["settled"],
@@ -186,6 +191,11 @@ class Poller:
             oldest_seconds=_age(due, self._now()),
             seconds=_seconds(run),
         )
+
+    def _ask_in_bulk(self, due: Sequence[Outstanding], run: _Run) -> Answered:
+        if self._bulk is None:
+            return Answered([], due)
+        return self._bulk.ask(due, run.is_over, lambda operation, error: self._take_note(operation, error, run))
 
     def _side_by_side[T](self, act: Callable[[T], Step | None], each: Iterable[T]) -> Iterator[Step]:
         """Act on each in threads; yields what it leads to, where it leads to anything, as soon as it does.

@@ -1,6 +1,6 @@
 """The app's parts on Azurite, with a clock that the test moves and an ADX that says what the test wants."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,10 +13,20 @@ from local.azurite import Azurite
 from shared.ambient import Ambient
 from shared.backlog import Backlog
 from shared.blob_access import AsIs
+from shared.bulk_poll import BulkAsker
 from shared.endpoints import Endpoints
 from shared.errors import KustoError, OperationNotFound
 from shared.messages import Defaults, NamedBlob, OperationMessage, RetryMessage, read_retry
-from shared.model import BlobReport, BlobSource, Counts, IngestionLimits, Operation, Properties, StatusReport
+from shared.model import (
+    BlobReport,
+    BlobSource,
+    BulkStatus,
+    Counts,
+    IngestionLimits,
+    Operation,
+    Properties,
+    StatusReport,
+)
 from shared.poll import Poller
 from shared.progress import Pace
 from shared.prune import Pruner
@@ -52,6 +62,9 @@ class ScriptedAdx:
     submitted: list[tuple[Sequence[BlobSource], Properties]] = field(default_factory=list)
     submissions: list[str | KustoError | None] = field(default_factory=list)
     on_submit: Callable[[], None] = lambda: None
+    bulk: dict[str, BulkStatus | None] = field(default_factory=dict)
+    bulk_error: Exception | None = None
+    asked_in_bulk: list[list[str]] = field(default_factory=list)
 
     def says(self, operation_id: str, *blobs: BlobReport, counts: Counts | None = None) -> None:
         """From now on an operation has these blobs."""
@@ -67,6 +80,20 @@ class ScriptedAdx:
         if isinstance(answer, KustoError):
             raise answer
         return answer if details else replace(answer, blobs=None)
+
+    def bulk_status(self, operations: Sequence[Operation]) -> Mapping[Operation, BulkStatus]:
+        """The truth of each operation, or what ``bulk`` has of it, where None leaves it out."""
+        self.asked_in_bulk.append([each.operation_id for each in operations])
+        if self.bulk_error is not None:
+            raise self.bulk_error
+        said = {each: self.bulk.get(each.operation_id, self._true(each)) for each in operations}
+        return {each: status for each, status in said.items() if status is not None}
+
+    def _true(self, operation: Operation) -> BulkStatus | None:
+        report = self.reports.get(operation.operation_id)
+        if not isinstance(report, StatusReport):
+            return None
+        return BulkStatus(report.tally.finished < report.tally.total, report.tally)
 
     def submit(self, parent: Operation, blobs: Sequence[BlobSource], properties: Properties) -> str | None:
         assert parent.cluster == CLUSTER
@@ -128,6 +155,7 @@ class Parts:
     def configure(self, polling: Polling = POLLING, retrying: Retrying = RETRYING) -> None:
         """Build the app's parts anew, as another instance has them."""
         ambient = Ambient(now=lambda: self.now, random=lambda: 0.5, new_id=self._new_id)
+        pace = Pace(polling, ambient)
         retries = EagerQueue(self.retry_client, self.delays)
         self.outstanding = OutstandingOperations(self.tables["Outstanding"], self.defaults, self.storage_threads)
         self.results = Results(self.tables["Operations"], self.tables["Blobs"])
@@ -138,9 +166,10 @@ class Parts:
             self.adx,
             self.settler,
             Queue(self.batch_client),
-            Pace(polling, ambient),
+            pace,
             executor=self.poll_threads,
             budget=timedelta(seconds=60),
+            bulk=BulkAsker(self.adx, pace, self.poll_threads) if polling.bulk_status else None,
         )
         rules = Rules(retrying, polling)
         self.resubmitter = Resubmitter(
