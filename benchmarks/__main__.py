@@ -17,6 +17,7 @@ BENCHMARKS = (
     "peers",
     "memory",
     "outstanding_layout",
+    "bulk",
 )
 """In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""
 

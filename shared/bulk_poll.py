@@ -21,8 +21,8 @@ from shared.records import Outstanding
 from shared.redaction import redacted_line
 from shared.telemetry import Seldom, event
 
-_LEAST_OPERATIONS = 2
-"""Asking for one by the command saves nothing, and costs a request more where it has moved."""
+LEAST_OPERATIONS = 5
+"""For fewer the command saves little, and each that has moved or is not shown is asked for once more."""
 
 _REFUSED = timedelta(hours=1)
 """For how long the command is not tried where it is refused: a role may be given, a cluster brought up to date."""
@@ -60,10 +60,11 @@ class Answered:
 class BulkAsker:
     """Asks for many operations at once, and leaves a database alone for a while whose command is refused."""
 
-    def __init__(self, kusto: BulkSource, pace: Pace, executor: Executor) -> None:
+    def __init__(self, kusto: BulkSource, pace: Pace, executor: Executor, *, least: int = LEAST_OPERATIONS) -> None:
         self._kusto = kusto
         self._pace = pace
         self._executor = executor
+        self._least = least
         self._now = pace.ambient.now
         self._left_alone: dict[Scope, datetime] = {}
         self._seldom = Seldom(_REFUSED, self._now)
@@ -91,7 +92,7 @@ class BulkAsker:
             if now >= self._left_alone.get(scope, now) and may_be_unmoved(before, now, polling):
                 by_database.setdefault(scope, []).append(before.operation)
         groups = (group for each in by_database.values() for group in batched(each, MOST_OPERATIONS, strict=False))
-        return [group for group in groups if len(group) >= _LEAST_OPERATIONS]
+        return [group for group in groups if len(group) >= self._least]
 
     def _ask_group(self, group: Sequence[Operation], is_over: Callable[[], bool], take_note: Note) -> _Said:
         """What the answer says of each; whatever happens must not reach the operations that are asked one by one."""

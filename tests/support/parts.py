@@ -169,7 +169,7 @@ class Parts:
             pace,
             executor=self.poll_threads,
             budget=timedelta(seconds=60),
-            bulk=BulkAsker(self.adx, pace, self.poll_threads) if polling.bulk_status else None,
+            bulk=BulkAsker(self.adx, pace, self.poll_threads, least=2) if polling.bulk_status else None,
         )
         rules = Rules(retrying, polling)
         self.resubmitter = Resubmitter(

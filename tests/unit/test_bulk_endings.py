@@ -10,6 +10,8 @@ from typing import Any, cast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks import bulk
+from shared.bulk_poll import LEAST_OPERATIONS
 from shared.errors import RequestRejected, RoleMissing, Throttled, Unavailable
 from shared.model import BlobReport, BulkStatus, Counts, Operation, OperationState, StatusReport
 from shared.settings import Polling
@@ -144,3 +146,10 @@ def test_bulk_status_that_shows_nothing_is_asked_once_and_costs_nothing_more() -
     assert same == ended
     assert sorted(with_bulk.adx.asked) == sorted(without.adx.asked)
     assert len(with_bulk.adx.asked_in_bulk) == 1
+
+
+def test_what_the_benchmark_counts_is_less_with_bulk_status_and_hardly_more_where_it_shows_nothing() -> None:
+    case = bulk.Case(rate=20, minutes=60, is_gradual=False)
+    without, shown, hidden = (sum(bulk.requests(case, share).values()) for share in (None, 0.0, 1.0))
+    assert shown < 0.8 * without
+    assert without <= hidden <= without + 1 / LEAST_OPERATIONS

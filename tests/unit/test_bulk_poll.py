@@ -10,7 +10,7 @@ import pytest
 
 from shared.ambient import Ambient
 from shared.bulk import after_unmoved
-from shared.bulk_poll import Answered, BulkAsker
+from shared.bulk_poll import LEAST_OPERATIONS, Answered, BulkAsker
 from shared.errors import (
     AccessRefused,
     EndpointNotAllowed,
@@ -55,7 +55,7 @@ class Asking:
         self.noted: list[KustoError] = []
         self.executor = ThreadPoolExecutor(2)
         self.pace = Pace(POLLING, Ambient(now=lambda: self.now, random=lambda: 0.5))
-        self.asker = BulkAsker(self.bulk, self.pace, self.executor)
+        self.asker = BulkAsker(self.bulk, self.pace, self.executor, least=2)
 
     def ask(self, *due: Outstanding, is_over: bool = False) -> Answered:
         return self.asker.ask(due, lambda: is_over, lambda _, error: self.noted.append(error))
@@ -114,9 +114,12 @@ def test_a_group_is_of_one_database_and_has_two_hundred_operations_at_the_most(a
     assert sorted(map(len, asking.bulk.asked)) == [2, 3, MOST_OPERATIONS, MOST_OPERATIONS]
 
 
-def test_one_operation_alone_is_left(asking: Asking) -> None:
-    assert asking.ask(A, watched("b", database="other")).left == [A, watched("b", database="other")]
-    assert asking.bulk.asked == []
+def test_few_operations_of_a_database_are_left(asking: Asking) -> None:
+    asking.asker = BulkAsker(asking.bulk, asking.pace, asking.executor)
+    few = [watched(f"few{place}", database="other") for place in range(LEAST_OPERATIONS - 1)]
+    enough = [watched(f"enough{place}") for place in range(LEAST_OPERATIONS)]
+    assert asking.ask(*few, *enough).left == few
+    assert [len(group) for group in asking.bulk.asked] == [LEAST_OPERATIONS]
 
 
 def test_nothing_is_begun_when_time_is_over(asking: Asking) -> None:
