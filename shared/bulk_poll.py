@@ -81,7 +81,9 @@ class BulkAsker:
             self._executor.submit(copy_context().run, self._ask_group, group, is_over, take_note)
             for group in self._groups(due)
         ]
-        done, _ = wait(tasks, timeout=_PATIENCE.total_seconds())
+        done, late = wait(tasks, timeout=_PATIENCE.total_seconds())
+        for task in late:
+            task.cancel()
         return self._sorted(due, {each: status for task in done for each, status in task.result().items()})
 
     def _groups(self, due: Sequence[Outstanding]) -> list[tuple[Operation, ...]]:

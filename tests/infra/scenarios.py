@@ -7,7 +7,7 @@ The rows of the Functions host (a function's invocation, its exception) are made
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from opentelemetry import trace
@@ -338,6 +338,8 @@ SCENARIOS = (
             *HEALTHY,
             During((40, 30), partial(asked, "status", "access_refused", ORDERS)),
             During((12,), partial(asked, "submit", "role_missing", RETURNS)),
+            # Without it operations are asked for one by one, so nobody is needed.
+            During((5,), partial(asked, "bulk", "role_missing", replace(ORDERS, table=""))),
         ),
         {"access-refused": frozenset({(CLUSTER, "Sales", "Orders"), (CLUSTER, "Sales", "Returns")})},
     ),
