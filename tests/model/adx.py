@@ -22,6 +22,7 @@ from shared.model import (
     ALREADY_INGESTED,
     BlobReport,
     BlobSource,
+    BulkStatus,
     Counts,
     IngestionLimits,
     Operation,
@@ -178,6 +179,7 @@ class ModelAdx:
         outage: Every call is answered with this.
         refuses: Submissions are answered with this.
         rejections: How often one was rejected.
+        first_in_bulk: What bulk status said first of the operations that it never shows to move.
     """
 
     now: Callable[[], datetime]
@@ -190,6 +192,7 @@ class ModelAdx:
     ingested: Counter[str] = field(default_factory=Counter)
     tags: set[str] = field(default_factory=set)
     rejections: int = 0
+    first_in_bulk: dict[str, BulkStatus] = field(default_factory=dict)
 
     def advance(self) -> None:
         """Mend what it is time to mend."""
@@ -241,6 +244,23 @@ class ModelAdx:
         if details and report.blobs is not None:
             self.told(self._said_of(self.operations[operation.operation_id], report))
         return report
+
+    def bulk_status(self, operations: Sequence[Operation]) -> Mapping[Operation, BulkStatus]:
+        """Of each third operation the truth; of the others nothing, or for ever what was said first."""
+
+        def effect() -> Mapping[Operation, BulkStatus]:
+            said = {each: self._in_bulk(each.operation_id) for each in operations}
+            return {each: status for each, status in said.items() if status is not None}
+
+        return self._call("adx.bulk", effect)
+
+    def _in_bulk(self, operation_id: str) -> BulkStatus | None:
+        place = list(self.operations).index(operation_id)
+        if place % 3 == 1:
+            return None
+        blobs = [_blob_report(blob, Manner()) for blob in self.operations[operation_id].blobs]
+        true = BulkStatus(any(not blob.is_final for blob in blobs), Counts.of(blobs))
+        return self.first_in_bulk.setdefault(operation_id, true) if place % 3 else true
 
     def submit(self, parent: Operation, blobs: Sequence[BlobSource], properties: Properties) -> str | None:
         return self._call("adx.submit", lambda: self._accept(parent, blobs, properties))

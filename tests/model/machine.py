@@ -60,9 +60,11 @@ waits = st.sampled_from(
 class OutsideWorld(RuleBasedStateMachine):
     """What may happen to the app."""
 
+    bulk_status = False
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(deduplicate=False)
+        self.world = World(deduplicate=False, bulk_status=self.bulk_status)
         self.rows: Mapping[str, Mapping[str, Any]] = {}
         self.retries_checked = self.accepted_checked = 0
         self.posted = 0
@@ -71,7 +73,7 @@ class OutsideWorld(RuleBasedStateMachine):
     @initialize(deduplicate=st.booleans(), blobs=st.integers(1, 3), endings=st.lists(fates, min_size=1, max_size=6))
     def choose_settings(self, deduplicate: bool, blobs: int, endings: list[Fate]) -> None:  # noqa: FBT001, hypothesis passes it by name
         self.world.close()
-        self.world = World(deduplicate=deduplicate)
+        self.world = World(deduplicate=deduplicate, bulk_status=self.bulk_status)
         self.endings = endings
         self._submit_and_post(blobs, ("url", "sourceId"), Manner(), self.world.now, has_properties=True)
 
@@ -377,3 +379,9 @@ class OutsideWorld(RuleBasedStateMachine):
         if name == "tick":
             return lambda: self.world.tick(invocation, 0)
         return lambda: self.world.deliver(name, invocation, 0)
+
+
+class OutsideWorldWithBulkStatus(OutsideWorld):
+    """The same to an app that asks for many operations at once, of an ADX that shows some late or not at all."""
+
+    bulk_status = True

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.adx import Fate
-from tests.model.machine import OutsideWorld
+from tests.model.machine import OutsideWorld, OutsideWorldWithBulkStatus
 from tests.support.interference import Harm
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
@@ -18,6 +18,12 @@ STEPS = 40
 @pytest.mark.timeout(7200)
 def test_the_guarantee_holds_whatever_happens() -> None:
     run_state_machine_as_test(OutsideWorld, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS))
+
+
+@pytest.mark.timeout(7200)
+def test_the_guarantee_holds_with_bulk_status() -> None:
+    machine = OutsideWorldWithBulkStatus
+    run_state_machine_as_test(machine, settings=settings(max_examples=EXAMPLES // 2, stateful_step_count=STEPS))
 
 
 @pytest.mark.parametrize("calls", range(2, 12))

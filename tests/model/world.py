@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import get_ident
 from types import SimpleNamespace
 from typing import override
@@ -18,6 +19,7 @@ from azure.storage.queue import QueueMessage
 
 from shared.ambient import Ambient
 from shared.app import Tracker
+from shared.bulk_poll import BulkAsker
 from shared.model import Operation
 from shared.settings import load
 from tests.model.adx import Accepted, AdxOperation, ModelAdx, Told
@@ -149,7 +151,7 @@ class Ledger:
 class World:
     """Everything but the app, and two instances of the app in it."""
 
-    def __init__(self, *, deduplicate: bool) -> None:
+    def __init__(self, *, deduplicate: bool, bulk_status: bool = False) -> None:
         self.deduplicate = deduplicate
         self.now = START
         self.ledger = Ledger()
@@ -173,7 +175,13 @@ class World:
         self.queues: dict[str, WatchedQueue] = {}
         self._patches = ExitStack()
         self._patches.enter_context(patch("shared.poll.time", SimpleNamespace(monotonic=self._seconds)))
-        self._settings = load({**ENVIRONMENT, "RETRY_DEDUPLICATE": str(deduplicate).lower()})
+        self._settings = load(
+            {
+                **ENVIRONMENT,
+                "RETRY_DEDUPLICATE": str(deduplicate).lower(),
+                "KUSTO_BULK_STATUS": str(bulk_status).lower(),
+            }
+        )
         for name in (OPERATIONS, RETRIES, POLLS):
             self.queue(f"{name}-poison").create_queue()
         self.instances = [self._start(), self._start()]
@@ -282,6 +290,8 @@ class World:
             patch("shared.queues.connect", return_value=queues),
             patch("shared.app.KustoClient", return_value=self.adx),
             patch("shared.app.ThreadPoolExecutor", InlineExecutor),
+            # There are few operations here.
+            patch("shared.app.BulkAsker", partial(BulkAsker, least=1)),
         ):
             return Tracker(self._settings, Ambient(lambda: self.now, lambda: self.random, self._new_id))
 
