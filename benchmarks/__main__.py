@@ -15,9 +15,9 @@ BENCHMARKS = (
     "polling",
     "registration",
     "peers",
+    "bulk",
     "memory",
     "outstanding_layout",
-    "bulk",
 )
 """In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""
 

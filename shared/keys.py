@@ -30,7 +30,7 @@ def unescape(key: str) -> str:
 
 def utf16_length(text: str) -> int:
     """How Table Storage counts characters."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
 def operations_partition(operation: Operation, cluster_name: str, registered_at: datetime) -> str:
@@ -63,7 +63,7 @@ def due_row(next_poll_at: datetime, operation_key: str) -> str:
 
 def due_time(row: str) -> datetime:
     """When the poll of a due row is due, to the microsecond."""
-    return datetime.strptime(row.split("|")[1], _DUE_FORMAT).replace(tzinfo=UTC)
+    return datetime.fromisoformat(row.split("|")[1])
 
 
 ALL_DUE = "due|", "due|~"

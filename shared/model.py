@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 from urllib.parse import unquote
 
@@ -71,6 +72,8 @@ class RetryState(StrEnum):
     NOT_RESUBMITTABLE = "NotResubmittable"
 
 
+# An operation is named many times while it is polled.
+@lru_cache(maxsize=4096)
 def _digest(*lines: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, override
+from urllib.parse import urlsplit
 
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
@@ -14,9 +16,26 @@ CONNECTIONS = 64
 _FORBIDDEN = 403
 
 
+class _Session(requests.Session):
+    """Looks for proxies and authorities in the environment once an account: they don't change while the app runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: dict[tuple[object, ...], Any] = {}
+
+    @override
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        if proxies:
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        key = urlsplit(url).netloc, stream, verify, cert
+        if key not in self._found:
+            self._found[key] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return self._found[key].copy()
+
+
 def pooled() -> RequestsTransport:
     """A transport that keeps up to 64 connections open to an account."""
-    session = requests.Session()
+    session = _Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
     return RequestsTransport(session=session, session_owner=False)

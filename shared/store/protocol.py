@@ -174,16 +174,19 @@ def _json(entity: Mapping[str, Any]) -> str:
     """The row as the service reads it: strings, booleans and 32-bit integers speak for themselves, others are named."""
     fields: dict[str, Any] = {}
     for name, value in entity.items():
-        if isinstance(value, datetime):
-            fields[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            fields[f"{name}@odata.type"] = "Edm.DateTime"
-        elif isinstance(value, float):
-            fields[name] = value if isfinite(value) else _BEYOND_JSON[str(value)]
-            fields[f"{name}@odata.type"] = "Edm.Double"
-        elif isinstance(value, str | bool) or (isinstance(value, int) and -_MOST_INT <= value < _MOST_INT):
-            fields[name] = value
-        else:
-            raise TypeError(f"{name} has a value that no column takes: {type(value).__name__}")
+        match value:
+            case str() | bool():
+                fields[name] = value
+            case int() if -_MOST_INT <= value < _MOST_INT:
+                fields[name] = value
+            case datetime():
+                fields[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                fields[f"{name}{_TYPE}"] = "Edm.DateTime"
+            case float():
+                fields[name] = value if isfinite(value) else _BEYOND_JSON[str(value)]
+                fields[f"{name}{_TYPE}"] = "Edm.Double"
+            case _:
+                raise TypeError(f"{name} has a value that no column takes: {type(value).__name__}")
     return json.dumps(fields)
 
 
