@@ -73,7 +73,10 @@ OPERATION_MESSAGES = st.builds(
     properties=PROPERTIES,
     blobs=st.lists(NAMED_BLOBS, max_size=3).map(tuple),
     correlation_id=st.none() | TEXT,
-    extra=unknown_fields("operationId", "database", "table", "cluster", "properties", "blobs", "correlationId"),
+    extra=unknown_fields(
+        *("operationId", "database", "table", "cluster", "properties", "blobs", "correlationId"),
+        *("attempt", "rootOperationId", "parentOperationId"),
+    ),
 )
 RETRY_BLOBS = st.builds(
     RetryBlob,
