@@ -120,7 +120,7 @@ class RetryMessage:
 class PollBatch:
     """A message of ``ingestion-polls``: the due rows of one shard from ``first`` to ``last``, both included.
 
-    ``since``: when the lease began that it was handed out under; after its end all that is due is handed out again.
+    ``since``: when it was handed out, and its lease began; after its end what is still due is handed out again.
     """
 
     shard: str

@@ -43,7 +43,8 @@ from shared.queues import Queue
 from shared.records import Outstanding
 from shared.redaction import redacted_line
 from shared.settle import Ending, OperationGone, Settler, tell
-from shared.store.outstanding import DISPATCH_LEASE, OutstandingOperations
+from shared.store.handed_out import poll_time_left
+from shared.store.outstanding import OutstandingOperations
 from shared.telemetry import Seldom, event
 from shared.tracing import step
 
@@ -142,21 +143,22 @@ class Poller:
         event("polls.dispatched", "more is due than one instance takes on", operations=sent, seconds=_seconds(run))
 
     def batch(self, batch: PollBatch) -> None:
-        """Poll one batch that was handed out, unless all that is due is handed out again by now."""
-        if self._is_stale(batch):
+        """Poll one batch that was handed out, unless what is due of it is about to be handed out again."""
+        time_left = self._time_left(batch)
+        if time_left <= timedelta():
             event("polls.stale", "this batch waited too long; what is due of it is handed out again", shard=batch.shard)
             return
-        run = self._run()
+        run = self._run(time_left)
         self._poll_all(self._outstanding.batch(batch), run)
-        if run.did["left"] and not self._is_stale(batch):
+        if run.did["left"] and self._time_left(batch) > timedelta():
             # Whoever takes it finds only what is left of it.
             self._batches.send(write_poll_batch(batch))
 
-    def _is_stale(self, batch: PollBatch) -> bool:
-        return self._now() - batch.since >= DISPATCH_LEASE
+    def _time_left(self, batch: PollBatch) -> timedelta:
+        return poll_time_left(batch.since, self._now(), self._outstanding.lease)
 
-    def _run(self) -> _Run:
-        return _Run(ends=time.monotonic() + self._budget.total_seconds())
+    def _run(self, most: timedelta = timedelta.max) -> _Run:
+        return _Run(ends=time.monotonic() + min(self._budget, most).total_seconds())
 
     def _poll_all(self, due: Sequence[Outstanding], run: _Run) -> None:
         answered = self._ask_in_bulk(due, run)

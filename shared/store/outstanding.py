@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import batched, chain, islice
+from itertools import batched, chain, groupby, islice
 
 from shared import keys, metrics
 from shared.messages import Defaults, OperationMessage, PollBatch, read_operation, write_operation
 from shared.model import Counts, Operation
 from shared.records import Census, Outstanding
+from shared.store.handed_out import LEASE, HandedOut, Range, read_handed_out, write_handed_out
 from shared.store.tables import (
     GROUP,
     Conflict,
@@ -38,9 +39,6 @@ MOST_STEPS = GROUP // 2
 BATCH = 100
 """Operations in one message of the poll queue: some seconds of work, and a range of one shard."""
 
-DISPATCH_LEASE = timedelta(minutes=5)
-"""How long what was handed out is left to the poll queue. Then it is handed out again: a batch may be lost."""
-
 # A message is at most 64 KiB; a property holds 32 thousand characters, and some characters count as two.
 _CHUNK = 15_000
 _LAYOUT = {"PartitionKey": "!layout", "RowKey": "!layout"}
@@ -51,12 +49,13 @@ class LayoutMismatch(Exception):
 
 
 class OutstandingOperations:
-    """The table of that name."""
+    """The table of that name. ``lease``: how long what is handed out is left to whoever takes it."""
 
-    def __init__(self, table: Table, defaults: Defaults, executor: Executor) -> None:
+    def __init__(self, table: Table, defaults: Defaults, executor: Executor, *, lease: timedelta = LEASE) -> None:
         self._table = table
         self._defaults = defaults
         self._executor = executor
+        self.lease = lease
 
     def check_layout(self) -> None:
         """Write down the number of partitions, which is for good, or compare it with what was written.
@@ -122,7 +121,7 @@ class OutstandingOperations:
         return Census(outstanding, overdue, oldest, first_due)
 
     def dispatch(self, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]) -> int:
-        """Hand out what is due as batches of one shard, and note how far that went.
+        """Hand out what is due as batches of one shard, and note which rows that were.
 
         Args:
             now: The time of the tick.
@@ -137,36 +136,37 @@ class OutstandingOperations:
     def _dispatch_shard(
         self, shard: str, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]
     ) -> int:
-        lease, rows = self._due_in(shard, now, select=["RowKey"])
-        since = lease or now
-        sent, last = 0, ""
-        for group in batched((str(row["RowKey"]) for row in rows), BATCH, strict=False):
+        handed_out, rows = self._due_in(shard, now, select=["RowKey"])
+        sent, ranges = 0, []
+        # A batch is a range, so none may have rows in it that are handed out already.
+        for _, between in groupby((str(row["RowKey"]) for row in rows), key=handed_out.place):
             if is_over():
                 break
-            send(PollBatch(shard=shard, first=group[0], last=group[-1], since=since))
-            sent, last = sent + len(group), group[-1]
-        if last:
+            first = last = ""
+            for group in batched(between, BATCH, strict=False):
+                if is_over():
+                    break
+                send(PollBatch(shard=shard, first=group[0], last=group[-1], since=now))
+                sent, first, last = sent + len(group), first or group[0], group[-1]
+            if last:
+                ranges.append(Range(first, last, now))
+        if ranges:
             # After the sending: a crash between the two sends a batch twice, and loses none.
-            note = {"PartitionKey": shard, "RowKey": keys.DISPATCHED_ROW}
-            self._table.upsert({**note, "Last": last, "Since": since})
+            note = write_handed_out(handed_out.and_also(ranges))
+            self._table.upsert({"PartitionKey": shard, "RowKey": keys.DISPATCHED_ROW, "Ranges": note})
         return sent
 
-    def _due_in(self, shard: str, now: datetime, select: Sequence[str] = ()) -> tuple[datetime | None, Iterator[Row]]:
-        """The due rows of a shard, without those that a dispatch has handed out within the lease.
-
-        Returns:
-            Since when the lease runs, None if none does; and the rows, page by page.
-        """
+    def _due_in(self, shard: str, now: datetime, select: Sequence[str] = ()) -> tuple[HandedOut, Iterator[Row]]:
+        """What of a shard is handed out, and its other due rows, page by page."""
         _, beyond = keys.due_range(now)
-        columns = [*select, "Last", "Since"] if select else None
+        columns = [*select, "Ranges"] if select else None
         rows = self._range(shard, keys.DISPATCHED_ROW, beyond, columns)
         # The dispatch's note sorts before what is due, so that it comes with the same query.
         first = next(rows, None)
         note = first if first and first["RowKey"] == keys.DISPATCHED_ROW else None
-        lease = _lease_begin(note, now)
-        handed_out = str(note["Last"]) if note and lease else ""
+        handed_out = read_handed_out(str(note.get("Ranges") or "[]"), now, self.lease) if note else HandedOut()
         due = rows if note or first is None else chain([first], rows)
-        return lease, (row for row in due if row["RowKey"] > handed_out)
+        return handed_out, (row for row in due if not handed_out.holds(row["RowKey"]))
 
     def _range(self, shard: str, first: str, beyond: str, select: Sequence[str] | None) -> Iterator[Row]:
         condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
@@ -232,15 +232,6 @@ def _move(old: Outstanding, new: Outstanding) -> _Step:
 def _end(old: Outstanding) -> _Step:
     message = deletion(old.shard, keys.operation_row(old.operation.key))
     return _Step(old, (deletion(old.shard, old.due_row, old.etag), message), is_end=True)
-
-
-def _lease_begin(note: Row | None, now: datetime) -> datetime | None:
-    """Since when a shard's due rows are handed out in order; None if it is time to hand all of them out again.
-
-    Later dispatches don't renew it: what got behind the note, or was lost, must not wait for a quiet time.
-    """
-    since = moment(note.get("Since")) if note else None
-    return since if since and now - since < DISPATCH_LEASE else None
 
 
 def _message_row(outstanding: Outstanding, message: OperationMessage) -> Row:

@@ -1,10 +1,12 @@
 """What there is outside the process at one moment: all that is left when it dies."""
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared import keys
+from shared.store.handed_out import HandedOut, read_handed_out
 from tests.crash.steps import TABLES
 from tests.support.world import Row, World
 
@@ -56,7 +58,11 @@ def look(world: World) -> Left:
     tables = {name: _rows(world, name) for name in TABLES}
     outstanding, operations, blob_rows, redrives = (rows or [] for rows in tables.values())
     kinds = [row["RowKey"].split("|")[0] for row in outstanding]
-    notes = {row["PartitionKey"]: row["Last"] for row in outstanding if row["RowKey"] == keys.DISPATCHED_ROW}
+    notes = {
+        row["PartitionKey"]: read_handed_out(row["Ranges"], datetime.min.replace(tzinfo=UTC))
+        for row in outstanding
+        if row["RowKey"] == keys.DISPATCHED_ROW
+    }
     due = [row for row in outstanding if row["RowKey"].startswith("due|")]
     blobs = [row for row in blob_rows if row["RowKey"] != "!operation"]
     lengths = {f"{name}{suffix}": _length(world, name, suffix) for name in world.names for suffix in ("", "-poison")}
@@ -66,7 +72,9 @@ def look(world: World) -> Left:
         layout=kinds.count("!layout"),
         pointers=len(blob_rows) - len(blobs),
         messages=kinds.count("op"),
-        due=tuple(sorted((row["Polls"], row["RowKey"] <= notes.get(row["PartitionKey"], "")) for row in due)),
+        due=tuple(
+            sorted((row["Polls"], notes.get(row["PartitionKey"], HandedOut()).holds(row["RowKey"])) for row in due)
+        ),
         operations=tuple(sorted(map(_operation, operations))),
         blobs=tuple(sorted((row["Attempt"], row["Status"], row["RetryState"]) for row in blobs)),
         claims=sum("ClaimedBy" in row for row in blobs),

@@ -1,14 +1,16 @@
 """Registering, polling and settling on real tables and queues, with time moved by hand."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count, islice
 from typing import Any
 
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError
 
+from shared import keys
 from shared.endpoints import Endpoints
 from shared.errors import AccessRefused, EndpointNotAllowed, RoleMissing, Throttled, Unavailable
 from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_batch
@@ -377,6 +379,63 @@ def test_what_was_lost_is_handed_out_again_however_much_is_due_meanwhile(parts: 
     assert parts.row(lost).state is OperationState.SUCCEEDED
 
 
+def test_a_batch_under_way_when_its_lease_ends_is_not_polled_by_another_too(parts: Parts) -> None:
+    parts.configure(polling=replace(POLLING, inline_limit=0))
+    parts.register("op", A)
+    parts.adx.says("op", blob(A, "InProgress"))
+    parts.later(minutes=1)
+    parts.poller.tick()
+    parts.later(minutes=4, seconds=59)
+
+    def lease_ends() -> None:
+        """While ADX is asked, time goes by, and another instance takes what a tick hands out."""
+        parts.adx.on_status = lambda: None
+        parts.later(seconds=1)
+        parts.poller.tick()
+        _handle_batches(parts)
+
+    parts.adx.on_status = lease_ends
+    _handle_batches(parts)
+    lease_ends()
+    assert parts.adx.asked == [("op", False)]
+
+
+def test_what_was_handed_out_later_has_a_lease_of_its_own(parts: Parts) -> None:
+    parts.configure(polling=replace(POLLING, inline_limit=0))
+    first = parts.register("op", A)
+    parts.later(minutes=1)
+    parts.poller.tick()
+    parts.register(next(_others_of_its_shard(first)), A)
+    parts.later(minutes=4)
+    parts.poller.tick()
+    parts.later(minutes=1)
+    parts.poller.tick()
+    # The first again, and not the second, whose batch is a minute old.
+    batches = [read_poll_batch(str(each.content).encode()) for each in parts.batch_client.peek_messages(32)]
+    assert len(batches) == 3
+    assert batches[2] == replace(batches[0], since=parts.now)
+
+
+def test_a_batch_has_no_rows_of_another_in_it(parts: Parts) -> None:
+    parts.configure(polling=replace(POLLING, inline_limit=0))
+    middle = parts.register("op", A)
+    parts.later(minutes=1)
+    parts.poller.tick()
+    before, after = islice(_others_of_its_shard(middle), 2)
+    parts.now -= timedelta(minutes=1, seconds=10)
+    parts.register(before, A)
+    parts.later(seconds=20)
+    parts.register(after, A)
+    parts.later(minutes=2)
+    parts.poller.tick()
+    batches = [read_poll_batch(str(each.content).encode()) for each in parts.batch_client.peek_messages(32)]
+    assert [[row.operation.operation_id for row in parts.outstanding.batch(batch)] for batch in batches] == [
+        ["op"],
+        [before],
+        [after],
+    ]
+
+
 def test_what_a_batch_leaves_is_handed_out_at_once(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     parts.configure(polling=replace(POLLING, inline_limit=0))
     operation = parts.register("op", A)
@@ -576,6 +635,12 @@ def test_another_number_of_shards_is_refused(parts: Parts) -> None:
     table.upsert({"PartitionKey": "!layout", "RowKey": "!layout", "Shards": 8})
     with pytest.raises(LayoutMismatch, match="8 partitions"):
         parts.outstanding.check_layout()
+
+
+def _others_of_its_shard(operation: Operation) -> Iterator[str]:
+    """IDs of operations whose rows are in the same partition."""
+    ids = (f"{operation.operation_id}-{number}" for number in count())
+    return (each for each in ids if keys.shard(replace(operation, operation_id=each).key) == keys.shard(operation.key))
 
 
 def _handle_batches(parts: Parts) -> None:

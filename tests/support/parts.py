@@ -65,6 +65,7 @@ class ScriptedAdx:
     bulk: dict[str, BulkStatus | None] = field(default_factory=dict)
     bulk_error: Exception | None = None
     asked_in_bulk: list[list[str]] = field(default_factory=list)
+    on_status: Callable[[], None] = lambda: None
 
     def says(self, operation_id: str, *blobs: BlobReport, counts: Counts | None = None) -> None:
         """From now on an operation has these blobs."""
@@ -76,6 +77,7 @@ class ScriptedAdx:
 
     def status(self, operation: Operation, *, details: bool) -> StatusReport:
         self.asked.append((operation.operation_id, details))
+        self.on_status()
         answer = self.reports.get(operation.operation_id) or OperationNotFound("not known")
         if isinstance(answer, KustoError):
             raise answer
