@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared import keys, settings
 from shared.ambient import Ambient
+from shared.backlog import MOST_COUNTED
 from shared.model import Counts, Operation, StatusReport
 from shared.progress import Pace, after_report
 from shared.records import Outstanding
@@ -342,7 +343,7 @@ def functions(load: Load) -> tuple[Invocations, ...]:
         Invocations(polling.ticks, _IDLE_CPU + by_itself),
         Invocations(polling.batches, per_tick / max(polling.messages, 1), at_once=_SIDE_BY_SIDE),
         Invocations(load.resubmitted, _RESUBMIT_CPU + 2 * _STATUS_CPU, at_once=_SIDE_BY_SIDE),
-        Invocations(_MINUTES, _IDLE_CPU * (1 + outstanding(load) / _SHARDS / _PAGE)),
+        Invocations(_MINUTES, _IDLE_CPU * (1 + _counted(load) / _SHARDS / _PAGE)),
         Invocations(_PRUNES, _IDLE_CPU + min(load.tracked / _PRUNES * _PRUNE_CPU, _PRUNE_SECONDS)),
     )
 
@@ -350,6 +351,11 @@ def functions(load: Load) -> tuple[Invocations, ...]:
 def outstanding(load: Load) -> float:
     """How many operations are watched at a time."""
     return load.tracked / _SECONDS * watch(load.lasts).seconds
+
+
+def _counted(load: Load) -> float:
+    """How many of them ``measure_backlog`` reads; a partition at the least."""
+    return min(outstanding(load), max(MOST_COUNTED, outstanding(load) / _SHARDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +382,7 @@ def usage(load: Load) -> Usage:
         table_requests=polling.table_requests
         + load.tracked * (REGISTRATION + SETTLING + PRUNING)
         + load.resubmitted * RETRYING
-        + _MINUTES * (_SHARDS + outstanding(load) / _PAGE),
+        + _MINUTES * (_SHARDS + _counted(load) / _PAGE),
         table_gb=load.tracked / MONTH.days * RETENTION * STORED / _GIGA,
         queue_operations=MESSAGE * (load.registered + load.resubmitted + polling.batches)
         + _MINUTES * (_LOOKS + _LENGTHS),

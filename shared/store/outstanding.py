@@ -95,15 +95,17 @@ class OutstandingOperations:
         rows = sorted((row for due in lists for row in due), key=lambda row: str(row["RowKey"]))
         return [_outstanding(row) for row in rows[:most]]
 
-    def census(self, now: datetime) -> Census:
-        """Count what is outstanding: reads all of it, a page of a thousand at a time."""
-        parts = list(self._executor.map(lambda shard: self._census_in(shard, now), keys.SHARDS))
-        return Census(
-            outstanding=sum(part.outstanding for part in parts),
-            overdue=sum(part.overdue for part in parts),
-            oldest_registered_at=min(filter(None, (part.oldest_registered_at for part in parts)), default=None),
-            first_due_at=min(filter(None, (part.first_due_at for part in parts)), default=None),
-        )
+    def census(self, now: datetime, shards: Sequence[str] = keys.SHARDS) -> list[Census]:
+        """Count what each of these partitions has outstanding: reads all of it, a page of a thousand at a time."""
+        return list(self._executor.map(lambda shard: self._census_in(shard, now), shards))
+
+    def first_due(self, now: datetime, shards: Sequence[str]) -> list[datetime | None]:
+        """Since when the first due row of each of these partitions has been due, None where nothing is due."""
+        return list(self._executor.map(lambda shard: self._first_due_in(shard, now), shards))
+
+    def _first_due_in(self, shard: str, now: datetime) -> datetime | None:
+        row = next(self._range(shard, *keys.due_range(now), ["RowKey"], page=1), None)
+        return keys.due_time(row["RowKey"]) if row else None
 
     def _census_in(self, shard: str, now: datetime) -> Census:
         first, beyond = keys.ALL_DUE
@@ -168,9 +170,12 @@ class OutstandingOperations:
         due = rows if note or first is None else chain([first], rows)
         return handed_out, (row for row in due if not handed_out.holds(row["RowKey"]))
 
-    def _range(self, shard: str, first: str, beyond: str, select: Sequence[str] | None) -> Iterator[Row]:
+    def _range(
+        self, shard: str, first: str, beyond: str, select: Sequence[str] | None, page: int | None = None
+    ) -> Iterator[Row]:
         condition = "PartitionKey eq @shard and RowKey ge @first and RowKey lt @beyond"
-        return self._table.query(condition, {"shard": shard, "first": first, "beyond": beyond}, select=select)
+        parameters = {"shard": shard, "first": first, "beyond": beyond}
+        return self._table.query(condition, parameters, select=select, page=page)
 
     def batch(self, batch: PollBatch) -> list[Outstanding]:
         """The operations of a batch that are still where its dispatcher put them."""

@@ -92,6 +92,7 @@ class _Client(TableClient):
         *,
         parameters: Mapping[str, str],
         select: Sequence[str] | None = None,
+        results_per_page: int | None = None,
         **kwargs: Any,
     ) -> Iterator[Entity]:
         """As the SDK's, for parameters that are texts: the rows that meet a filter, page by page.
@@ -100,6 +101,7 @@ class _Client(TableClient):
             HttpResponseError: the service has refused it.
         """
         query = {"$filter": _filled(query_filter, parameters)} | ({"$select": ",".join(select)} if select else {})
+        query |= {"$top": str(results_per_page)} if results_per_page else {}
         place: dict[str, str] | None = {}
         while place is not None:
             url = f"{self.url}/{self.table_name}()?{urlencode(query | place, quote_via=quote)}"

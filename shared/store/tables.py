@@ -79,12 +79,20 @@ class Table:
         self._client.upsert_entity(_storable(row), mode=UpdateMode.REPLACE)
 
     def query(
-        self, condition: str, parameters: Mapping[str, str], *, select: Sequence[str] | None = None
+        self,
+        condition: str,
+        parameters: Mapping[str, str],
+        *,
+        select: Sequence[str] | None = None,
+        page: int | None = None,
     ) -> Iterator[Row]:
-        """The rows that meet an OData filter, with ``@name`` taken from ``parameters``, page by page."""
-        return iter(
-            self._client.query_entities(condition, parameters=dict(parameters), select=[*select] if select else None)
-        )
+        """The rows that meet an OData filter, with ``@name`` taken from ``parameters``, page by page.
+
+        A page has ``page`` rows, or the service's thousand.
+        """
+        columns = [*select] if select else None
+        options = {"results_per_page": page} if page else {}
+        return iter(self._client.query_entities(condition, parameters=dict(parameters), select=columns, **options))
 
     def write(self, group: Sequence[Write]) -> list[str]:
         """Do all writes of the group or none; they are of one partition, and 100 at the most.

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared import metrics
+from shared import keys, metrics
+from shared.backlog import Backlog
 from shared.errors import Unavailable
 from shared.model import RetryState
 from tests.support.parts import RETRYING, Parts, blob
@@ -189,6 +190,26 @@ def test_the_backlog_is_what_waits_and_since_when(parts: Parts, recorded: Record
     parts.backlog.measure()
     # The first poll is due 15 seconds after the registration.
     assert [recorded.of(name)[()] for name in GAUGES] == [41, 30, 40, 15]
+
+
+def test_of_much_some_partitions_are_counted_and_stand_for_all(parts: Parts, recorded: Recorded) -> None:
+    for place in range(64):
+        parts.register(f"op-{place}", A)
+    parts.later(minutes=2)
+    parts.register("late", A)
+    per_shard = parts.outstanding.census(parts.now)
+    assert sum(part.outstanding for part in per_shard) == 65
+    few = Backlog(parts.outstanding, {}, parts.ambient, most_counted=1)
+    seen = []
+    for _ in keys.SHARDS:
+        few.measure()
+        seen.append([recorded.of(name)[()] for name in GAUGES])
+        parts.later(minutes=1)
+    # Each minute another partition, with what it has times sixteen; the lag is that of all.
+    assert sorted(outstanding for outstanding, *_ in seen) == sorted(16 * part.outstanding for part in per_shard)
+    assert [lag for *_, lag in seen] == [105 + 60 * minute for minute, _ in enumerate(keys.SHARDS)]
+    # The oldest is remembered from one turn to the next.
+    assert [age for _, age, *_ in seen] == [120 + 60 * minute for minute, _ in enumerate(keys.SHARDS)]
 
 
 GAUGES = (

@@ -24,7 +24,7 @@ def watch(parts: Parts, wire: Wire) -> Tally:
             parts.adx.says(operation_id, *(blob(url, status) for url in urls))
         parts.tick()
     tally = wire.take()
-    assert parts.outstanding.census(parts.now).outstanding == 0
+    assert not any(part.outstanding for part in parts.outstanding.census(parts.now))
     assert parts.row(operations[-1]).polls == AIM_POLLS
     assert len(parts.blobs(operations[-1])) == AIM_BLOBS
     return tally

@@ -156,7 +156,7 @@ class Parts:
 
     def configure(self, polling: Polling = POLLING, retrying: Retrying = RETRYING) -> None:
         """Build the app's parts anew, as another instance has them."""
-        ambient = Ambient(now=lambda: self.now, random=lambda: 0.5, new_id=self._new_id)
+        ambient = self.ambient = Ambient(now=lambda: self.now, random=lambda: 0.5, new_id=self._new_id)
         pace = Pace(polling, ambient)
         retries = EagerQueue(self.retry_client, self.delays)
         self.outstanding = OutstandingOperations(self.tables["Outstanding"], self.defaults, self.storage_threads)
