@@ -18,6 +18,8 @@ BENCHMARKS = (
     "bulk",
     "memory",
     "outstanding_layout",
+    "bulk",
+    "scale",
 )
 """In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""
 
