@@ -20,6 +20,7 @@ BENCHMARKS = (
     "outstanding_layout",
     "bulk",
     "scale",
+    "fanout",
 )
 """In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
@@ -124,6 +125,10 @@ class AdxSimulator:
         """Returns how many requests there were of each kind; those to the control endpoints don't count."""
         counts = self._call("GET", "requests")["counts"]
         return RequestCounts(counts=tuple(RequestCount(**count) for count in counts))
+
+    def polls(self) -> Counter[int]:
+        """Returns how many operations were asked for once without details, how many twice, and so on."""
+        return Counter(dict(self._call("GET", "polls")["polls"]))
 
     def last_requests(self, count: int = 100) -> tuple[RequestRecord, ...]:
         """Returns the last requests, the latest at the end.

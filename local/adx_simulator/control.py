@@ -40,6 +40,8 @@ def _read(simulator: Simulator, name: str, query: Mapping[str, str]) -> dict[str
             return ingestion.ledger.books(unfinished=ingestion.unfinished).to_json()
         case "requests":
             return simulator.log.to_json(last=int(query.get("last", "0")))
+        case "polls":
+            return {"polls": sorted(simulator.log.polls().items())}
         case "faults":
             return {"faults": simulator.faults.listing()}
     raise Refused(404, f"there is nothing to read at /simulator/{name}")

@@ -83,6 +83,7 @@ class RequestsLog:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, bool, int]] = Counter()
+        self._polls: Counter[str] = Counter()
         self._last: deque[RequestRecord] = deque(maxlen=KEPT)
 
     def add(self, record: RequestRecord) -> None:
@@ -92,7 +93,13 @@ class RequestsLog:
             record: The request.
         """
         self._counts[record.kind, record.details, record.status] += 1
+        if record.kind == "status" and not record.details:
+            self._polls[record.path] += 1
         self._last.append(record)
+
+    def polls(self) -> Counter[int]:
+        """Returns how many operations were asked for once without details, how many twice, and so on."""
+        return Counter(self._polls.values())
 
     def to_json(self, *, last: int) -> dict[str, Any]:
         """Returns the counts, and the last requests.

@@ -799,6 +799,13 @@ def test_another_command_is_refused(adx: Adx, body: object) -> None:
     assert (answer.status_code, answer.json()["error"]["@permanent"]) == (400, True)
 
 
+def test_polls_are_counted_by_operation(adx: Adx) -> None:
+    for operation_id in ("one", "other", "one"):
+        adx.ask(operation_id, "false")
+        adx.ask(operation_id)
+    assert adx.simulator.polls() == {1: 1, 2: 1}
+
+
 def test_requests_are_counted_and_the_last_remembered(adx: Adx) -> None:
     operation_id = adx.submit(adx.put("a.csv"))
     adx.ask(operation_id, "false")
