@@ -21,6 +21,7 @@ BENCHMARKS = (
     "bulk",
     "scale",
     "fanout",
+    "freshness",
 )
 """In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""
 

@@ -148,8 +148,8 @@ def measure() -> str:
 def _premises() -> str:
     return (
         f"{OPERATIONS:,} due operations, polled by 1, 2 and 4 hosts on this machine's processors; ADX answers in "
-        f"{LATENCY * 1000:.0f} ms. In the lower half a host asks for {SLOW_CONCURRENCY} at a time, and the lease of what "
-        f"is handed out is {SHORT_LEASE} s."
+        f"{LATENCY * 1000:.0f} ms. In the lower half a host asks for {SLOW_CONCURRENCY} at a time, and the lease of "
+        f"what is handed out is {SHORT_LEASE} s."
     )
 
 
