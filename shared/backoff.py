@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-GROWTH = 1.5
-"""An interval grows by half each time nothing has moved: from 15 s to 300 s in eight polls."""
+GROWTH = 1.3
+"""An interval grows by three tenths each time nothing has moved: from 20 s to 300 s in eleven polls.
+
+By a half from 15 s takes as many requests for usual operations, and leaves them unseen for half as long again
+(docs/scale.md, freshness).
+"""
 
 SPREAD = 0.1
 """Polls are spread by a tenth either way, so that what was submitted together isn't asked for together for ever."""

@@ -231,7 +231,7 @@ def _polling(read: "_Reader") -> Polling:
     return Polling(
         schedule=schedule.strip(),
         first_delay=read.seconds("POLL_FIRST_DELAY_SECONDS", 15, 0, 86400),
-        min_interval=read.seconds("POLL_MIN_INTERVAL_SECONDS", 15, 1, 86400),
+        min_interval=read.seconds("POLL_MIN_INTERVAL_SECONDS", 20, 1, 86400),
         max_interval=read.seconds("POLL_MAX_INTERVAL_SECONDS", 300, 1, 86400),
         concurrency=read.integer("POLL_CONCURRENCY", 32, 1, 256),
         inline_limit=read.integer("POLL_INLINE_LIMIT", 500, 0, 100_000),

@@ -113,7 +113,7 @@ param pollFirstDelaySeconds int = 15
 @description('Least interval of an operation\'s polls.')
 @minValue(1)
 @maxValue(86400)
-param pollMinIntervalSeconds int = 15
+param pollMinIntervalSeconds int = 20
 
 @description('Longest interval of an operation\'s polls.')
 @minValue(1)

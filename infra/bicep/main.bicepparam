@@ -43,7 +43,7 @@ param blobAccounts = json(readEnvironmentVariable('BLOB_ACCOUNTS', '[]'))
 
 param pollSchedule = readEnvironmentVariable('POLL_SCHEDULE', '*/15 * * * * *')
 param pollFirstDelaySeconds = int(readEnvironmentVariable('POLL_FIRST_DELAY_SECONDS', '15'))
-param pollMinIntervalSeconds = int(readEnvironmentVariable('POLL_MIN_INTERVAL_SECONDS', '15'))
+param pollMinIntervalSeconds = int(readEnvironmentVariable('POLL_MIN_INTERVAL_SECONDS', '20'))
 param pollMaxIntervalSeconds = int(readEnvironmentVariable('POLL_MAX_INTERVAL_SECONDS', '300'))
 param pollConcurrency = int(readEnvironmentVariable('POLL_CONCURRENCY', '32'))
 param pollInlineLimit = int(readEnvironmentVariable('POLL_INLINE_LIMIT', '500'))

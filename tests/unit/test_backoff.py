@@ -5,24 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.backoff import next_interval, put_back_delay, retry_delay, spread
+from shared.backoff import GROWTH, next_interval, put_back_delay, retry_delay, spread
 
-LEAST, MOST = timedelta(seconds=15), timedelta(seconds=300)
+LEAST, MOST = timedelta(seconds=20), timedelta(seconds=300)
 FLOOR = timedelta(seconds=5)
 ALMOST_ONE = 1 - 2**-53
 RANDOM = st.floats(0, 1, exclude_max=True)
 SECONDS = st.integers(0, 7 * 24 * 3600 - 1)
 
 
-def test_an_interval_grows_to_its_most_in_eight_polls_while_nothing_moves() -> None:
+def test_an_interval_grows_to_its_most_in_eleven_polls_while_nothing_moves() -> None:
     grown = list(
         accumulate(
-            repeat(None, 8), lambda now, _: next_interval(now, moved=False, least=LEAST, most=MOST), initial=LEAST
+            repeat(None, 11), lambda now, _: next_interval(now, moved=False, least=LEAST, most=MOST), initial=LEAST
         )
     )
     assert all(before < after for before, after in pairwise(grown))
-    assert grown[1] == timedelta(seconds=22.5)
-    assert grown[8] == MOST
+    assert grown[1] == timedelta(seconds=26)
+    assert grown[11] == MOST
     assert next_interval(MOST, moved=False, least=LEAST, most=MOST) == MOST
 
 
@@ -31,7 +31,7 @@ def test_an_interval_falls_back_when_something_moved() -> None:
 
 
 def test_an_interval_stored_under_other_settings_is_brought_within_the_present_ones() -> None:
-    assert next_interval(timedelta(), moved=False, least=LEAST, most=MOST) == LEAST * 1.5
+    assert next_interval(timedelta(), moved=False, least=LEAST, most=MOST) == LEAST * GROWTH
     assert next_interval(timedelta(hours=9), moved=False, least=LEAST, most=MOST) == MOST
 
 

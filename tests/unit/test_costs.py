@@ -75,8 +75,8 @@ def test_the_pages_words_agree_with_its_tables() -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "polls", "seconds"),
-    # Polls at 15 s, 15 s later as the counts moved, then 22.5, 33.75, …, each at the next tick.
-    [(0.1, 1, 22.5), (0.5, 2, 37.5), (1, 3, 67.5), (5, 7, 382.5)],
+    # Polls at 15 s, 20 s later as the counts moved, then 26, 33.8, …, each at the next tick.
+    [(0.1, 1, 22.5), (0.5, 2, 52.5), (1, 3, 82.5), (5, 7, 307.5)],
 )
 def test_an_operation_is_polled_by_the_apps_own_rules(minutes: float, polls: int, seconds: float) -> None:
     assert costs.watch(timedelta(minutes=minutes)) == Watch(polls, seconds)

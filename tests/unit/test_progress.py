@@ -45,12 +45,12 @@ def counting(**counts: int) -> StatusReport:
 def test_the_interval_grows_while_the_counts_stand_still_and_falls_back_when_they_move() -> None:
     at, now = outstanding(counts=Counts(in_progress=2)), NOW
     waits = []
-    for report in [counting(in_progress=2)] * 10 + [counting(in_progress=1, succeeded=1)]:
+    for report in [counting(in_progress=2)] * 13 + [counting(in_progress=1, succeeded=1)]:
         at = after_report(at, report, 0, now, PACE)
         waits.append((at.next_poll_at - now).total_seconds())
         now = at.next_poll_at
-    assert waits[:3] == [22.5, 33.75, 50.625]
-    assert waits[8:] == [300, 300, 15]
+    assert waits[:3] == [19.5, 25.35, 32.955]
+    assert waits[11:] == [300, 300, 15]
 
 
 def test_the_first_counts_are_a_movement() -> None:
@@ -132,8 +132,8 @@ def test_an_operation_not_found_at_first_is_asked_for_again() -> None:
     after = still(after_not_found(before, "HTTP 404", NOW, PACE))
     assert after == replace(
         before,
-        next_poll_at=NOW + timedelta(seconds=22.5),
-        interval=timedelta(seconds=22.5),
+        next_poll_at=NOW + timedelta(seconds=19.5),
+        interval=timedelta(seconds=19.5),
         polls=3,
         not_found_since=NOW,
         errors_since=None,
@@ -180,8 +180,8 @@ def test_only_what_was_asked_counts_as_a_poll(polls: int, *, was_asked: bool) ->
     after = still(after_no_answer(before, NoAnswer("HTTP 503", was_asked=was_asked), NOW, PACE))
     assert after == replace(
         before,
-        next_poll_at=NOW + timedelta(seconds=22.5),
-        interval=timedelta(seconds=22.5),
+        next_poll_at=NOW + timedelta(seconds=19.5),
+        interval=timedelta(seconds=19.5),
         polls=polls,
         errors_since=NOW,
         last_error="HTTP 503",

@@ -58,7 +58,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         polling=Polling(
             schedule="*/15 * * * * *",
             first_delay=timedelta(seconds=15),
-            min_interval=timedelta(seconds=15),
+            min_interval=timedelta(seconds=20),
             max_interval=timedelta(seconds=300),
             concurrency=32,
             inline_limit=500,
