@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared import keys, settings
 from shared.ambient import Ambient
+from shared.app import PRUNE_BUDGET
 from shared.backlog import MOST_COUNTED
 from shared.model import Counts, Operation, StatusReport
 from shared.progress import Pace, after_report
@@ -139,11 +140,11 @@ _LEAST_SECONDS = 1.0
 """The shortest time that is billed. Documented."""
 _SIDE_BY_SIDE = 24
 """Messages at once in an instance: ``batchSize`` and ``newBatchThreshold``."""
-_PRUNE_CPU = 0.013
+_PRUNE_CPU = 0.003
 """To prune one operation. Measured like the others."""
 _PRUNES = _SECONDS / 600
 """A month."""
-_PRUNE_SECONDS = 60
+_PRUNE_SECONDS = PRUNE_BUDGET.total_seconds()
 """Of one run, at the most."""
 _CORES_PER_GB = 0.5
 """Documented: 0.25 cores with 512 MB, 1 with 2,048 MB, 2 with 4,096 MB."""

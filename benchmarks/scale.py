@@ -256,7 +256,7 @@ class Simulation:
             idle_since = self._environment.now
 
     def _poll(self, batch: Batch) -> Process:
-        """Ask for each cohort of a batch; once ADX throttles, the others are put off unasked."""
+        """Ask for each cohort of a batch; once ADX throttles, the others are put off unasked, which takes half as long."""
         is_refused = False
         self.figures.instances.append(self._instances)
         for cohort, ends in batch.cohorts:
@@ -270,6 +270,7 @@ class Simulation:
                 self.figures.polls += asked
                 self.figures.throttled += asked
                 self._put_off(cohort, ends, was_asked=True)
+                yield self._environment.timeout(self.setup.latency + BATCH * self.setup.cpu / 2)
                 continue
             yield self._environment.timeout(self.setup.weight / self.setup.instance_rate)
             self.figures.polls += self.setup.weight

@@ -47,6 +47,9 @@ from shared.telemetry import event
 BUDGET = timedelta(seconds=60)
 """An invocation begins with no further operation after this; ``functionTimeout`` in host.json is far above it."""
 
+PRUNE_BUDGET = timedelta(minutes=4)
+"""Pruning has no one waiting for it, and an instance of its own; ``functionTimeout`` is five minutes."""
+
 _STORAGE_THREADS = 16
 
 
@@ -113,7 +116,7 @@ class Tracker:
         poison = {f"{name}-poison": queue for name, queue in self._poison.items()}
         self._backlog = Backlog(outstanding, self._queues | poison, ambient)
         redrives = Redrives(redrives_table)
-        self._pruner = Pruner(results, redrives, settings.retention, BUDGET, ambient, executor=storage_threads)
+        self._pruner = Pruner(results, redrives, settings.retention, PRUNE_BUDGET, ambient, executor=storage_threads)
         self._redriver = Redriver(
             results,
             redrives,
