@@ -256,7 +256,7 @@ class Simulation:
             idle_since = self._environment.now
 
     def _poll(self, batch: Batch) -> Process:
-        """Ask for each cohort of a batch; once ADX throttles, the others are put off unasked, which takes half as long."""
+        """Ask for each cohort of a batch; once ADX throttles, the rest is put off unasked in half of the time."""
         is_refused = False
         self.figures.instances.append(self._instances)
         for cohort, ends in batch.cohorts:
