@@ -1,17 +1,22 @@
 """How soon after its end in ADX an operation's rows are written: adaptive polling intervals beside a fixed one.
 
 On a virtual clock, through the app's own functions, for operations as they are usual; the fixed interval is the one
-that takes as many requests.
+that takes as many requests. Then really: the app in a host, the simulator of ADX, and short intervals.
 """
 
 import math
 import random
 import statistics
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from azure.data.tables import TableServiceClient
+
 from benchmarks import costs, plots
+from benchmarks.instance import Population, Surroundings, surroundings
+from local.functions_host import FunctionsHost
 from shared import backoff
 from shared.ambient import Ambient
 from shared.model import Counts, Operation, StatusReport
@@ -19,6 +24,12 @@ from shared.progress import Pace, after_report
 from shared.records import Outstanding
 from shared.settings import Polling
 
+OUTSTANDING = 1_000
+"""Operations that are really polled."""
+OVER = 20.0
+"""Seconds over which they end, one after the other."""
+REALLY = ((1, 15), (3, 3))
+"""Their least and longest intervals, in seconds."""
 SAMPLES = 1_500
 """Operations of each kind."""
 BLOBS = 20
@@ -26,6 +37,8 @@ SHORTEST, LONGEST = 15, 120
 """Fixed intervals that come into question, in seconds."""
 TICK = 15.0
 """Seconds between two runs of the timer."""
+
+_MOST_SECONDS = 60.0
 
 _START = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -194,7 +207,75 @@ def measure() -> str:
         "| operations | share | intervals | requests | mean, s | p50, s | p95, s | p99, s "
         "| p50, intervals | p95 | p99 |"
     )
-    return "\n\n".join((_premises(), _table(head, (*rows, _mixed_row(adaptive), _mixed_row(same))), plot))
+    with surroundings() as around:
+        population = Population(around)
+        real = [really(around, population, *intervals) for intervals in REALLY]
+    return "\n\n".join(
+        (
+            _premises(),
+            _table(head, (*rows, _mixed_row(adaptive), _mixed_row(same))),
+            plot,
+            f"Really: a host with {OUTSTANDING:,} operations that end over {OVER:.0f} s, and a tick each second:",
+            _table(
+                "| intervals | requests | p50, s | p95, s | p99, s | p50, least intervals | p95 | p99 |",
+                map(_real_row, real),
+            ),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """What was really seen: seconds from each operation's end to its blob's row, and requests of an operation."""
+
+    least: int
+    most: int
+    lags: tuple[float, ...]
+    requests: float
+
+
+def really(around: Surroundings, population: Population, least: int, most: int) -> Real:
+    """Have the app poll operations that end one after the other, and look when their rows were written."""
+    print(f"freshness: {OUTSTANDING} operations, intervals of {least} s to {most} s", flush=True)
+    around.adx.reset()
+    crowd = replace(population.plant(OUTSTANDING), finished_share=1.0, ends_over_seconds=OVER)
+    environment = {
+        **around.environment(),
+        "AzureWebJobsStorage": around.azurite.connection_string,
+        "POLL_SCHEDULE": "* * * * * *",
+        "POLL_MIN_INTERVAL_SECONDS": str(least),
+        "POLL_MAX_INTERVAL_SECONDS": str(most),
+    }
+    with (
+        FunctionsHost.start(environment),
+        TableServiceClient.from_connection_string(environment["IngestionStorage"]) as service,
+        service.get_table_client("IngestionBlobs") as blobs,
+    ):
+        around.adx.plant_many(crowd)
+        planted_at = datetime.now(UTC)
+        deadline = time.monotonic() + OVER + _MOST_SECONDS
+        while len(rows := list(blobs.query_entities("Status eq 'Succeeded'"))) < OUTSTANDING:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(rows)} of {OUTSTANDING} operations have their rows")
+            time.sleep(1)
+    written = {row["PartitionKey"]: row.metadata["timestamp"] or _START for row in rows}
+    lags = []
+    for number in range(OUTSTANDING):
+        operation = Operation(around.adx.uri, crowd.database, crowd.table, crowd.operation_id(number))
+        ended_at = planted_at + crowd.ends_after(number)
+        lags.append((written[operation.key] - ended_at).total_seconds())
+    return Real(least, most, tuple(lags), around.adx.requests().count("status") / OUTSTANDING)
+
+
+def _real_row(real: Real) -> str:
+    shares = (0.5, 0.95, 0.99)
+    cells = (
+        f"{real.least} s to {real.most} s" if real.least < real.most else f"fixed, {real.least} s",
+        f"{real.requests:.1f}",
+        *(f"{_quantile(real.lags, share):.1f}" for share in shares),
+        *(f"{_quantile(real.lags, share) / real.least:.1f}" for share in shares),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _premises() -> str:

@@ -1,8 +1,9 @@
 """Many operations that answer by a rule, for benchmarks: none of them is stored, and each answer is written once."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from local.adx_simulator.answers import Answer
 from local.adx_simulator.dialects import blob_body, status_body
@@ -21,6 +22,8 @@ class Crowd:
         blobs: How many blobs each has.
         finished_share: The share whose blobs have all succeeded, evenly spread; the blobs of the others are in
             progress, and stay so.
+        ends_over_seconds: They succeed one after the other in the order of their numbers, over so many seconds from
+            when they are planted; all have when it is 0.
     """
 
     database: str
@@ -29,6 +32,7 @@ class Crowd:
     prefix: str = "planted-"
     blobs: int = 1
     finished_share: float = 0.05
+    ends_over_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.count < 0 or self.blobs < 1 or not 0 <= self.finished_share <= 1:
@@ -60,23 +64,33 @@ class Crowd:
         """
         return int((number + 1) * self.finished_share) > int(number * self.finished_share)
 
+    def ends_after(self, number: int) -> timedelta:
+        """Returns how long after its planting a finished operation's blobs have succeeded.
 
-def crowd_rule(crowd: Crowd, dialect: str, now: datetime) -> Rule:
+        Args:
+            number: Its number.
+        """
+        return timedelta(seconds=self.ends_over_seconds * (number + 1) / self.count)
+
+
+def crowd_rule(crowd: Crowd, dialect: str, now: Callable[[], datetime]) -> Rule:
     """Returns what a crowd's operations answer, by their ID.
 
     Args:
         crowd: The crowd.
         dialect: One of `settings.DIALECTS`.
-        now: When they all began, and were changed last.
+        now: The clock. They all began, and were changed last, at this moment.
     """
-    finished = _planted(crowd, BlobStatus.SUCCEEDED, dialect, now)
-    in_progress = _planted(crowd, BlobStatus.IN_PROGRESS, dialect, now)
+    planted_at = now()
+    finished = _planted(crowd, BlobStatus.SUCCEEDED, dialect, planted_at)
+    in_progress = _planted(crowd, BlobStatus.IN_PROGRESS, dialect, planted_at)
 
     def rule(operation_id: str) -> Planted | None:
         number = crowd.number(operation_id)
         if number is None:
             return None
-        return finished if crowd.is_finished(number) else in_progress
+        has_ended = crowd.ends_over_seconds == 0 or now() >= planted_at + crowd.ends_after(number)
+        return finished if crowd.is_finished(number) and has_ended else in_progress
 
     return rule
 

@@ -92,7 +92,7 @@ class Simulator:
         Args:
             crowd: The operations, in place of those that their table has had by a rule.
         """
-        rule = crowd_rule(crowd, self.settings.dialect_of(crowd.database, crowd.table), self.now())
+        rule = crowd_rule(crowd, self.settings.dialect_of(crowd.database, crowd.table), self.now)
         self.ingestion.operations.plant_many(crowd.database, crowd.table, rule)
 
     def reset(self) -> None:

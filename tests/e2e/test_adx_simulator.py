@@ -708,6 +708,18 @@ def test_many_operations_are_planted_by_a_rule(adx: Adx, dialect: str, succeeded
         assert adx.ask(unknown).status_code == 404
 
 
+def test_operations_planted_by_a_rule_may_end_one_after_the_other(adx: Adx) -> None:
+    crowd = Crowd(database=DATABASE, table=TABLE, count=2, finished_share=1.0, ends_over_seconds=2.0)
+    adx.simulator.plant_many(crowd)
+    began = time.monotonic()
+    ended: dict[int, float] = {}
+    while len(ended) < crowd.count:
+        for number in {0, 1} - ended.keys():
+            if adx.ask(crowd.operation_id(number), "false").json()["status"]["Succeeded"]:
+                ended[number] = time.monotonic() - began
+    assert ended == {0: pytest.approx(1, abs=0.5), 1: pytest.approx(2, abs=0.5)}
+
+
 def test_what_is_planted_by_hand_stands_before_a_rule_and_another_rule_in_its_place(adx: Adx) -> None:
     adx.simulator.plant(operation_id="planted-0", database=DATABASE, table=TABLE, plain=[Answer(body="{}")])
     adx.simulator.plant_many(Crowd(database=DATABASE, table=TABLE, count=2, finished_share=0.0))
