@@ -18,7 +18,6 @@ BENCHMARKS = (
     "bulk",
     "memory",
     "outstanding_layout",
-    "bulk",
     "scale",
     "fanout",
     "freshness",
