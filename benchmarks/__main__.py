@@ -16,11 +16,11 @@ BENCHMARKS = (
     "registration",
     "peers",
     "bulk",
+    "fanout",
+    "scale",
+    "freshness",
     "memory",
     "outstanding_layout",
-    "scale",
-    "fanout",
-    "freshness",
 )
 """In the order of the sections: modules of this package, each with a function ``measure`` that returns its section."""
 

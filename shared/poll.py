@@ -9,10 +9,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
-from contextvars import copy_context
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Protocol
 
 from shared import metrics
@@ -43,6 +43,7 @@ from shared.queues import Queue
 from shared.records import Outstanding
 from shared.redaction import redacted_line
 from shared.settle import Ending, OperationGone, Settler, tell
+from shared.side_by_side import side_by_side
 from shared.store.handed_out import poll_time_left
 from shared.store.outstanding import OutstandingOperations
 from shared.telemetry import Seldom, event
@@ -51,9 +52,8 @@ from shared.tracing import step
 _PAUSE = timedelta(seconds=30)
 """For a cluster that throttles without saying for how long."""
 
-_WRITE_BACK = 500
 _WRITE_BACK_SECONDS = 5
-"""Operations whose next times are written together, at the latest after this; a crash repeats at most their polls."""
+"""So often next times and ends are written, those of many operations together; a crash repeats at most their polls."""
 
 _PATIENCE = timedelta(seconds=90)
 """For polls under way when the budget ends: each asks twice at the most, and a call is over after 30 seconds."""
@@ -162,21 +162,16 @@ class Poller:
 
     def _poll_all(self, due: Sequence[Outstanding], run: _Run) -> None:
         answered = self._ask_in_bulk(due, run)
-        steps: list[Step] = list(answered.moves)
-        written = time.monotonic()
+        self._write_back(answered.moves, run)
         try:
-            for each in self._side_by_side(lambda before: self._poll_safely(before, run), answered.left):
-                steps.append(each)
-                if len(steps) >= _WRITE_BACK or time.monotonic() - written > _WRITE_BACK_SECONDS:
-                    self._write_back(steps, run)
-                    steps, written = [], time.monotonic()
+            for steps in self._side_by_side(lambda before: self._poll_safely(before, run), answered.left):
+                self._write_back(steps, run)
         except TimeoutError:
             metrics.record(metrics.POLLS_ERRORS, kind="overran")
             event("polls.overran", "some requests do not end; what they were for stays due", level=logging.ERROR)
         finally:
             # What has not begun by now stays due, instead of going on behind the invocation's back.
             run.ends = 0.0
-        self._write_back(steps, run)
         event(
             "polls.finished",
             "polled what was due" if due else "nothing is due",
@@ -199,17 +194,15 @@ class Poller:
             return Answered([], due)
         return self._bulk.ask(due, run.is_over, lambda operation, error: self._take_note(operation, error, run))
 
-    def _side_by_side[T](self, act: Callable[[T], Step | None], each: Iterable[T]) -> Iterator[Step]:
-        """Act on each in threads; yields what it leads to, where it leads to anything, as soon as it does.
-
-        Raises:
-            TimeoutError: some of it does not end.
-        """
-        # Each in a copy of this context, by which the worker tells whose log lines they are.
-        tasks = [self._executor.submit(copy_context().run, act, one) for one in each]
-        for done in as_completed(tasks, timeout=(self._budget + _PATIENCE).total_seconds()):
-            if (step := done.result()) is not None:
-                yield step
+    def _side_by_side[T](self, act: Callable[[T], Step | None], each: Iterable[T]) -> Iterator[list[Step]]:
+        return side_by_side(
+            act,
+            each,
+            executor=self._executor,
+            threads=self._pace.polling.concurrency,
+            most_seconds=(self._budget + _PATIENCE).total_seconds(),
+            every_seconds=_WRITE_BACK_SECONDS,
+        )
 
     def _poll_safely(self, before: Outstanding, run: _Run) -> Step | None:
         """Poll one operation; whatever happens to it must not reach the others.
@@ -245,14 +238,16 @@ class Poller:
     def _much_later(self, before: Outstanding) -> Move:
         return before, replace(before, next_poll_at=self._now() + self._pace.polling.max_interval)
 
-    def _write_back(self, steps: Iterable[Step], run: _Run) -> None:
+    def _write_back(self, steps: Sequence[Step], run: _Run) -> None:
         """Write down what polls have led to: final states, then what is due later and what is watched no more."""
+        if not steps:
+            return
         moves: list[Move] = []
         endings: list[Ending] = []
         for each in steps:
             endings.append(each) if isinstance(each, Ending) else moves.append(each)
         ended, left = self._settler.end_together(endings)
-        for each in self._side_by_side(lambda ending: self._end_safely(ending, run), left):
+        for each in chain.from_iterable(self._side_by_side(lambda ending: self._end_safely(ending, run), left)):
             ended.append(each) if isinstance(each, Ending) else moves.append(each)
         by_key = {each.before.operation.key: each for each in ended}
         for before in self._outstanding.write_back(moves, [each.before for each in ended]):

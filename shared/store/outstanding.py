@@ -229,9 +229,10 @@ class _Step:
 
 
 def _move(old: Outstanding, new: Outstanding) -> _Step:
-    if old.due_row == new.due_row:
+    due_row, later = old.due_row, _due_entity(new)
+    if due_row == later["RowKey"]:
         raise ValueError("an operation moves to a later time")
-    return _Step(old, (deletion(old.shard, old.due_row, old.etag), insertion(_due_entity(new))), is_end=False)
+    return _Step(old, (deletion(old.shard, due_row, old.etag), insertion(later)), is_end=False)
 
 
 def _end(old: Outstanding) -> _Step:
@@ -252,6 +253,7 @@ def _message_row(outstanding: Outstanding, message: OperationMessage) -> Row:
 
 
 def _due_entity(outstanding: Outstanding) -> Row:
+    """The due row. What is zero is left out: each column is written and read with every poll."""
     operation, counts = outstanding.operation, outstanding.counts
     return {
         "PartitionKey": outstanding.shard,
@@ -269,12 +271,12 @@ def _due_entity(outstanding: Outstanding) -> Row:
         "NamedBlobs": outstanding.named_blobs,
         "IntervalSeconds": outstanding.interval.total_seconds(),
         "Polls": outstanding.polls,
-        "Succeeded": counts.succeeded,
-        "Failed": counts.failed,
-        "InProgress": counts.in_progress,
-        "Canceled": counts.canceled,
-        "Other": counts.other,
-        "RecordedFailures": outstanding.recorded_failures,
+        "Succeeded": counts.succeeded or None,
+        "Failed": counts.failed or None,
+        "InProgress": counts.in_progress or None,
+        "Canceled": counts.canceled or None,
+        "Other": counts.other or None,
+        "RecordedFailures": outstanding.recorded_failures or None,
         "StartTime": outstanding.start_time,
         "LastUpdated": outstanding.last_updated,
         "NotFoundSince": outstanding.not_found_since,
@@ -300,8 +302,8 @@ def _outstanding(row: Row) -> Outstanding:
         next_poll_at=keys.due_time(row["RowKey"]),
         interval=timedelta(seconds=row["IntervalSeconds"]),
         polls=row["Polls"],
-        counts=Counts(row["Succeeded"], row["Failed"], row["InProgress"], row["Canceled"], row["Other"]),
-        recorded_failures=row["RecordedFailures"],
+        counts=Counts(*(row.get(name, 0) for name in ("Succeeded", "Failed", "InProgress", "Canceled", "Other"))),
+        recorded_failures=row.get("RecordedFailures", 0),
         start_time=moment(row.get("StartTime")),
         last_updated=moment(row.get("LastUpdated")),
         not_found_since=moment(row.get("NotFoundSince")),

@@ -9,7 +9,7 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
 
 from shared import keys
@@ -68,11 +68,9 @@ class Table:
 
         Raises:
             Conflict: there is one with this key.
+            NotStorable: it can't be stored.
         """
-        try:
-            return str(self._client.create_entity(_storable(row))["etag"])
-        except ResourceExistsError:
-            raise Conflict from None
+        return self.write([insertion(row)])[0]
 
     def upsert(self, row: Row) -> None:
         """Write a row whatever is there."""
@@ -235,11 +233,14 @@ def connect(access: StorageAccess, credential: TokenCredential | None) -> TableS
 
 def _storable(row: Row) -> dict[str, Any]:
     """The row without empty values, its texts cut to size."""
-    return {
-        name: clipped(_UNPRINTABLE.sub("\ufffd", value)) if isinstance(value, str) else value
-        for name, value in row.items()
-        if value is not None
-    }
+    return {name: _text(value) if isinstance(value, str) else value for name, value in row.items() if value is not None}
+
+
+def _text(value: str) -> str:
+    """The text as a column takes it. Most are short and plain."""
+    if len(value) < LONGEST_TEXT // 2 and value.isprintable():
+        return value
+    return clipped(_UNPRINTABLE.sub("\ufffd", value)) or ""
 
 
 def group_sizes(rows: Iterable[Row]) -> Iterator[int]:
