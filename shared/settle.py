@@ -137,9 +137,8 @@ class Settler:
         def decide(rows: Mapping[str, BlobRow]) -> list[BlobRow]:
             return merge(rows, blobs, attempt=before.attempt, most=self._retrying.max_attempts)
 
-        if before.pointer_etag and not blobs:
-            return {}, {}
-        if before.pointer_etag:
+        # A due row that a crash has left knows an old ETag: the condition of a write tells so, or else reading does.
+        if before.pointer_etag and blobs:
             with suppress(Conflict):
                 new = self._results.begin(before.operation, before.pointer_etag, decide({}), self._ambient.now())
                 return {}, {row.key: row for row in new}

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 
 from shared import keys
 from shared.endpoints import Endpoints
-from shared.errors import AccessRefused, EndpointNotAllowed, RoleMissing, Throttled, Unavailable
+from shared.errors import AccessRefused, EndpointNotAllowed, OperationNotFound, RoleMissing, Throttled, Unavailable
 from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_batch
 from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
 from shared.settle import Ending
@@ -306,6 +306,27 @@ def test_what_a_poll_has_written_down_before_it_was_cut_short_is_not_written_twi
     parts.adx.says("op", blob(B, "Succeeded"), counts=Counts(succeeded=2))
     parts.tick()
     assert [row.retry_state for row in parts.blobs(operation)] == [RetryState.ENQUEUED, RetryState.NONE]
+    assert len(parts.retries()) == 1
+
+
+@pytest.mark.parametrize("then", ["unknown to ADX", "without blobs"])
+def test_what_was_written_down_before_a_crash_is_tried_again_though_adx_shows_nothing_more(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    with monkeypatch.context() as broken:
+        broken.setattr(parts.settler, "_reenqueue", _raise)
+        broken.setattr(parts.outstanding, "write_back", _raise)
+        with pytest.raises(HttpResponseError):
+            parts.tick()
+    if then == "unknown to ADX":
+        parts.adx.fails("op", OperationNotFound("gone"))
+    else:
+        parts.adx.says("op", counts=Counts(failed=1))
+    for _ in range(3):
+        parts.tick()
+    assert parts.blobs(operation)[0].retry_state is RetryState.ENQUEUED
     assert len(parts.retries()) == 1
 
 
