@@ -7,7 +7,7 @@ Times are aware datetimes in UTC. A cluster is the origin of its ingestion endpo
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -200,7 +200,11 @@ class Counts:
     @classmethod
     def of(cls, blobs: Iterable[BlobReport]) -> Self:
         """The blobs by the status that ADX gave them."""
-        by_status = Counter(blob.status for blob in blobs)
+        return cls.of_statuses(Counter(blob.status for blob in blobs))
+
+    @classmethod
+    def of_statuses(cls, by_status: Counter[str]) -> Self:
+        """How many blobs ADX gave which status."""
         in_progress = by_status[BlobStatus.IN_PROGRESS] + by_status[BlobStatus.QUEUED]
         finished = [by_status[each] for each in (BlobStatus.SUCCEEDED, BlobStatus.FAILED, BlobStatus.CANCELED)]
         succeeded, failed, canceled = finished
@@ -226,6 +230,12 @@ class Counts:
         return self.succeeded + self.failed + self.canceled
 
 
+class CountedBlobs(Collection[BlobReport]):
+    """Blobs that are not looked through to be counted, as they are many. They can be gone through again and again."""
+
+    counts: Counts
+
+
 @dataclass(frozen=True, slots=True)
 class StatusReport:
     """One answer of the status endpoint.
@@ -234,14 +244,20 @@ class StatusReport:
     """
 
     counts: Counts | None = None
-    blobs: tuple[BlobReport, ...] | None = None
+    blobs: Collection[BlobReport] | None = None
     start_time: datetime | None = None
     last_updated: datetime | None = None
 
     @property
     def tally(self) -> Counts:
         """The counts; where there are none, those of the blobs in the details."""
-        return self.counts or Counts.of(self.blobs or ())
+        return self.counts or self.shown
+
+    @property
+    def shown(self) -> Counts:
+        """What the details show, by status."""
+        blobs = self.blobs or ()
+        return blobs.counts if isinstance(blobs, CountedBlobs) else Counts.of(blobs)
 
 
 @dataclass(frozen=True, slots=True)

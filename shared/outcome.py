@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import batched
+from typing import Protocol
 
 from shared.model import (
     BlobReport,
@@ -20,6 +22,8 @@ from shared.records import BlobRow, OperationRow, Outstanding, Summary
 _REENQUEUED = frozenset(
     {RetryState.ENQUEUED, RetryState.RESUBMITTED, RetryState.RECOVERED, RetryState.NOT_RESUBMITTABLE}
 )
+
+_AT_A_TIME = 500
 
 
 def state_of(counts: Counts) -> OperationState:
@@ -67,21 +71,17 @@ def looks_finished(counts: Counts, named_blobs: int) -> bool:
 
 def is_finished(report: StatusReport, named_blobs: int) -> bool:
     """Whether a detailed report is the last word: finished, and its counts agree with its blobs."""
-    return (
-        report.blobs is not None
-        and looks_finished(report.tally, named_blobs)
-        and Counts.of(report.blobs) == report.tally
-    )
+    return report.blobs is not None and looks_finished(report.tally, named_blobs) and report.shown == report.tally
 
 
-def is_overtaken(reports: Sequence[BlobReport], rows: Mapping[str, BlobRow]) -> bool:
+def is_overtaken(keys: Iterable[str], rows: Mapping[str, BlobRow]) -> bool:
     """Whether a report that is the last word has become an old one: another poll has seen one of its blobs in progress.
 
     Args:
-        reports: The blobs of such a report.
+        keys: Those of the rows of the blobs of such a report.
         rows: The operation's blobs by key as they are in the table now, the report's news among them.
     """
-    shown = (rows.get(key) for key, _ in keyed(rows, reports))
+    shown = (rows.get(key) for key in keys)
     # One that was enqueued counts as what it was enqueued as, until it turns out Recovered.
     return any(row and not row.report.is_final and row.retry_state is RetryState.NONE for row in shown)
 
@@ -91,24 +91,61 @@ def accounted_failures(report: StatusReport, before: int) -> int:
 
     What is not shown yet is asked for again.
     """
-    shown = Counts.of(report.blobs or ()).failed
+    shown = report.shown.failed
     return report.tally.failed if shown >= report.tally.failed else min(before, report.tally.failed)
 
 
+class Reported(Protocol):
+    """The blobs of one detailed answer, each with its URL where it is known."""
+
+    def keyed(self, stored: Mapping[str, BlobRow], /) -> Sequence[tuple[str, BlobReport]]:
+        """Each blob, its URL bare, with the key of its row."""
+
+    def urls(self, stored: Mapping[str, BlobRow], /) -> Mapping[str, str | None]:
+        """The blobs' URLs as they came, by the keys of their rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class FewBlobs:
+    """Blobs that memory holds."""
+
+    reports: Collection[BlobReport]
+
+    def keyed(self, stored: Mapping[str, BlobRow]) -> list[tuple[str, BlobReport]]:
+        """As ``keyed``."""
+        return keyed(stored, self.reports)
+
+    def urls(self, stored: Mapping[str, BlobRow]) -> dict[str, str | None]:
+        """The blobs' URLs as they came, by the keys of their rows."""
+        return {key: blob.url for (key, _), blob in zip(self.keyed(stored), self.reports, strict=True)}
+
+
 def merge(
-    stored: Mapping[str, BlobRow], reports: Sequence[BlobReport], *, attempt: int, most: int, is_fresh: bool = False
+    stored: Mapping[str, BlobRow], reports: Collection[BlobReport], *, attempt: int, most: int, is_fresh: bool = False
+) -> list[BlobRow]:
+    """``merge_keyed`` of the blobs of one detailed answer, each with its URL where it is known."""
+    return merge_keyed(stored, keyed(stored, reports), attempt=attempt, most=most, is_fresh=is_fresh)
+
+
+def merge_keyed(
+    stored: Mapping[str, BlobRow],
+    reports: Iterable[tuple[str, BlobReport]],
+    *,
+    attempt: int,
+    most: int,
+    is_fresh: bool = False,
 ) -> list[BlobRow]:
     """The rows to write so that the table says what the reports say.
 
     Args:
         stored: The rows of the table by key.
-        reports: The blobs of one detailed answer, each with its URL where it is known.
+        reports: Blobs of one detailed answer, their URLs bare, with the keys of their rows.
         attempt: That of the operation.
         most: Submissions in all, ``RETRY_MAX_ATTEMPTS``: from there on a Transient failure is exhausted.
         is_fresh: Whether the answer is known to be the latest: then a failure may give way to progress in any case.
     """
     changed = []
-    for key, report in keyed(stored, reports):
+    for key, report in reports:
         row = stored.get(key)
         new = _merged(row or BlobRow(key, report, attempt), report, is_last=attempt >= most, is_fresh=is_fresh)
         if new != row:
@@ -116,7 +153,7 @@ def merge(
     return changed
 
 
-def keyed(stored: Mapping[str, BlobRow], reports: Sequence[BlobReport]) -> list[tuple[str, BlobReport]]:
+def keyed(stored: Mapping[str, BlobRow], reports: Collection[BlobReport]) -> list[tuple[str, BlobReport]]:
     """Each report, its URL bare, with the key of its row.
 
     A blob keeps its row when ADX names it by its URL alone at first and gives its ``sourceId`` later, as in the sample
@@ -214,7 +251,8 @@ class Standing:
     """What an operation's blobs amount to; two of parts of its blobs add up.
 
     ``counts`` has a blob that was already ingested as succeeded. ``first`` and ``last`` are the failures that came
-    first and last. ``is_overtaken``: see ``is_overtaken``. ``has_retries`` says whether a retry was ever intended.
+    first and last. ``is_overtaken``: see ``is_overtaken``. ``has_retries`` says whether a retry was ever intended,
+    ``has_recovered`` whether one turned out to be none.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -224,6 +262,7 @@ class Standing:
     first: BlobRow | None = None
     last: BlobRow | None = None
     has_retries: bool = False
+    has_recovered: bool = False
     is_overtaken: bool = False
 
     @classmethod
@@ -239,6 +278,7 @@ class Standing:
             first=min(failed, key=_when, default=None),
             last=max(failed, key=_when, default=None),
             has_retries=any(row.retry_state is not RetryState.NONE for row in rows),
+            has_recovered=any(row.retry_state is RetryState.RECOVERED for row in rows),
             is_overtaken=is_overtaken,
         )
 
@@ -251,8 +291,15 @@ class Standing:
             min(filter(None, (self.first, other.first)), key=_when, default=None),
             max(filter(None, (self.last, other.last)), key=_when, default=None),
             self.has_retries or other.has_retries,
+            self.has_recovered or other.has_recovered,
             self.is_overtaken or other.is_overtaken,
         )
+
+
+def standing_as_settled(rows: Iterable[BlobRow]) -> Standing:
+    """What blobs amount to ``as_settled``, of which a few at a time are held."""
+    parts = (Standing.of(as_settled(part)) for part in batched(rows, _AT_A_TIME, strict=False))
+    return sum(parts, Standing())
 
 
 def summarize(

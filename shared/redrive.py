@@ -21,7 +21,7 @@ from functools import cached_property
 from shared.ambient import Ambient
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
 from shared.model import FailureStatus, Operation, OperationState, Properties, RetryState, bare_url
-from shared.outcome import as_settled, summarize
+from shared.outcome import standing_as_settled, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Pointer, Redrive, RedriveKind, Summary
 from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob
@@ -194,7 +194,8 @@ class Redriver:
 
         def decide(row: OperationRow) -> tuple[Summary, datetime | None]:
             # Read now: the first of them may have been tried, and found mended, already.
-            return summarize(as_settled(self._results.blobs(operation).values()), row, row.state), row.settled_at
+            standing = standing_as_settled(self._results.each_blob(operation))
+            return summarize(standing, row, row.state), row.settled_at
 
         self._results.revise_operation(pointer, decide)
 

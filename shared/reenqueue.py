@@ -31,17 +31,19 @@ class Reenqueuer:
         pending: Sequence[str],
         rows: Mapping[str, BlobRow],
         delay: Callable[[], timedelta],
+        within: str = "",
     ) -> dict[str, BlobRow]:
         """Send what ``whole`` says in messages of a request's worth each, and mark the rows after each.
 
         Args:
             whole: All of it; its blobs are those of ``pending``, in the same order.
             pending: The keys of the rows.
-            rows: All rows of the operation.
+            rows: All rows of the operation, or those whose keys begin with ``within``.
             delay: Until a message becomes visible.
+            within: Hex digits.
 
         Returns:
-            All rows as they are in the table now.
+            All these rows as they are in the table now.
         """
         alone = self._retrying.deduplicate and self._retrying.mode is RetryMode.RESUBMIT
         waiting, sent = iter(pending), set[str]()
@@ -50,12 +52,14 @@ class Reenqueuer:
             self._send(part, delay())
             sent |= set(islice(waiting, len(part.blobs)))
             if len(sent) >= MOST_BLOBS:
-                now = self._mark(whole, sent, now)
+                now = self._mark(whole, sent, now, within)
                 sent.clear()
-        return self._mark(whole, sent, now)
+        return self._mark(whole, sent, now, within)
 
-    def _mark(self, whole: RetryMessage, sent: Iterable[str], rows: Mapping[str, BlobRow]) -> dict[str, BlobRow]:
-        return self._results.revise(whole.operation, partial(_enqueued, frozenset(sent)), rows)
+    def _mark(
+        self, whole: RetryMessage, sent: Iterable[str], rows: Mapping[str, BlobRow], within: str
+    ) -> dict[str, BlobRow]:
+        return self._results.revise(whole.operation, partial(_enqueued, frozenset(sent)), rows, within)
 
     def _send(self, part: RetryMessage, delay: timedelta) -> None:
         self._retries.send(write_retry(part), delay)

@@ -10,18 +10,29 @@ The order is the guarantee; each step is safe to repeat, and the next poll makes
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache, partial
 from itertools import batched
 
 from shared import given_up, metrics
 from shared.ambient import Ambient
 from shared.backoff import retry_delay
+from shared.many_blobs import ManyBlobs, prefixes
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
 from shared.model import BlobReport, BlobStatus, Operation, OperationState, RetryState, StatusReport
-from shared.outcome import Standing, as_settled, is_finished, is_overtaken, keyed, merge, summarize
+from shared.outcome import (
+    FewBlobs,
+    Reported,
+    Standing,
+    is_finished,
+    is_overtaken,
+    merge_keyed,
+    standing_as_settled,
+    summarize,
+)
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
 from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob, with_url
@@ -31,6 +42,9 @@ from shared.store.results import Contended, OperationChange, Results
 from shared.store.tables import GROUP, Conflict
 from shared.telemetry import event
 from shared.tracing import within
+
+MOST_AT_ONCE = 5_000
+"""Blobs of an operation whose rows are held in memory at once, 2 to 3 KiB each; those of more are taken in parts."""
 
 _GIVEN_UP = frozenset({OperationState.NOT_FOUND, OperationState.TIMED_OUT})
 
@@ -93,9 +107,12 @@ class Settler:
         retries: Queue,
         retrying: Retrying,
         ambient: Ambient,
+        *,
+        most_at_once: int = MOST_AT_ONCE,
     ) -> None:
         self._outstanding = outstanding
         self._results = results
+        self._most_at_once = most_at_once
         self._reenqueuer = Reenqueuer(results, retries, retrying)
         self._retrying = retrying
         self._ambient = ambient
@@ -114,36 +131,82 @@ class Settler:
             OperationGone: somebody else has settled the operation.
         """
         blobs = (report.blobs if report else None) or ()
-        message = None
+        recording = _Recording(
+            before,
+            message=cache(lambda: self._message(before)),
+            is_last=report is not None and is_finished(report, before.named_blobs),
+        )
+        known = max(before.counts.total, report.tally.total if report else 0, len(blobs))
+        if isinstance(blobs, ManyBlobs) or known > self._most_at_once:
+            many = blobs if isinstance(blobs, ManyBlobs) else ManyBlobs(blobs)
+            return self._record_in_parts(recording, many, many.prefixes(known))
         if any(blob.is_transient or (blob.url is None and before.named_blobs) for blob in blobs):
-            message = self._message(before)
-            named = NamedBlobs(message.blobs)
+            named = NamedBlobs(recording.message().blobs)
             blobs = tuple(with_url(blob, named) for blob in blobs)
-        stored, rows = self._write_down(before, blobs)
+        write_first = partial(self._begin, before) if before.pointer_etag and blobs else None
+        return self._record_part(recording, FewBlobs(blobs), write_first)
+
+    def _record_in_parts(self, recording: "_Recording", blobs: ManyBlobs, prefixes: Iterable[str]) -> Standing:
+        """The same of blobs that memory does not hold at once: by what the keys of their rows begin with."""
+        before = recording.before
+        if blobs.has_transient or (blobs.lacks_url and before.named_blobs):
+            named = NamedBlobs(recording.message().blobs)
+            blobs.find_urls(lambda blob: with_url(blob, named).url)
+        is_first = bool(before.pointer_etag and blobs) and self._is_first(before)
+        blobs.pair(() if is_first else self._results.names(before.operation))
+        write_first = partial(self._results.write_blobs, before.operation) if is_first else None
+        parts = (self._record_part(recording, blobs.part(prefix), write_first, prefix) for prefix in prefixes)
+        return sum(parts, Standing())
+
+    def _record_part(
+        self,
+        recording: "_Recording",
+        reported: Reported,
+        write_first: Callable[[list[BlobRow]], list[BlobRow]] | None,
+        within: str = "",
+    ) -> Standing:
+        before = recording.before
+        stored, rows = self._write_down(before, reported, write_first, within)
         _tell_news(before, stored, rows)
         # As long as nothing but these reports is in the rows, nobody has got ahead of them.
         is_alone = not stored
         if any(_is_to_be_enqueued(row) for row in rows.values()):
-            urls = {key: blob.url for (key, _), blob in zip(keyed(rows, blobs), blobs, strict=True)}
-            rows, is_alone = self._reenqueue(before, message or self._message(before), rows, urls), False
-        is_last = report is not None and is_finished(report, before.named_blobs)
-        return Standing.of(rows.values(), is_overtaken=is_last and not is_alone and is_overtaken(blobs, rows))
+            urls = reported.urls(rows)
+            rows, is_alone = self._reenqueue(before, recording.message(), rows, urls, within), False
+        if not recording.is_last or is_alone:
+            return Standing.of(rows.values())
+        keys = (key for key, _ in reported.keyed(rows))
+        return Standing.of(rows.values(), is_overtaken=is_overtaken(keys, rows))
 
     def _write_down(
-        self, before: Outstanding, blobs: Sequence[BlobReport]
+        self,
+        before: Outstanding,
+        reported: Reported,
+        write_first: Callable[[list[BlobRow]], list[BlobRow]] | None,
+        within: str,
     ) -> tuple[Mapping[str, BlobRow], Mapping[str, BlobRow]]:
-        """Write the blobs' rows; returns all rows of the operation as they were, and as they are."""
+        """Write the blobs' rows; returns all rows that their keys are among, as they were and as they are."""
 
         def decide(rows: Mapping[str, BlobRow]) -> list[BlobRow]:
-            return merge(rows, blobs, attempt=before.attempt, most=self._retrying.max_attempts)
+            return merge_keyed(rows, reported.keyed(rows), attempt=before.attempt, most=self._retrying.max_attempts)
 
         # A due row that a crash has left knows an old ETag: the condition of a write tells so, or else reading does.
-        if before.pointer_etag and blobs:
+        if write_first:
             with suppress(Conflict):
-                new = self._results.begin(before.operation, before.pointer_etag, decide({}), self._ambient.now())
-                return {}, {row.key: row for row in new}
-        stored = self._results.blobs(before.operation)
-        return stored, self._results.revise(before.operation, decide, stored)
+                return {}, {row.key: row for row in write_first(decide({}))}
+        stored = self._results.blobs(before.operation, within)
+        return stored, self._results.revise(before.operation, decide, stored, within)
+
+    def _begin(self, before: Outstanding, rows: Sequence[BlobRow] = ()) -> list[BlobRow]:
+        return self._results.begin(before.operation, before.pointer_etag, rows, self._ambient.now())
+
+    def _is_first(self, before: Outstanding) -> bool:
+        """Whether nothing was written down of an operation's blobs before; from now on something is."""
+        try:
+            self._begin(before)
+        except Conflict:
+            return False
+        return True
 
     def show_progress(self, last: Outstanding, standing: Standing) -> Outstanding:
         """Let the row of an operation still running say what is known of it.
@@ -221,23 +284,29 @@ class Settler:
             error: What stood in the way.
         """
         reason = f"it could not be put on the retry queue: {error}"
-        stored = self._results.blobs(before.operation)
+        known = before.counts.total
+        parts = prefixes(known) if known > self._most_at_once else [""]
+        standing = sum((self._give_up_part(before.operation, reason, part) for part in parts), Standing())
+        return self.ending(before, replace(before, last_error=error), standing, OperationState.TIMED_OUT)
+
+    def _give_up_part(self, operation: Operation, reason: str, within: str) -> Standing:
+        stored = self._results.blobs(operation, within)
         rows = self._results.revise(
-            before.operation,
+            operation,
             lambda rows: [
                 replace(row, retry_state=RetryState.NOT_RESUBMITTABLE, retry_reason=reason)
                 for row in rows.values()
                 if row.retry_state is RetryState.PENDING
             ],
             stored,
+            within,
         )
         for key, row in rows.items():
             # What an earlier try at ending it has given up was told of then.
             is_told = key in stored and stored[key].retry_reason == reason
             if row.retry_reason == reason and not is_told:
-                given_up.tell(before.operation, row)
-        last = replace(before, last_error=error)
-        return self.ending(before, last, Standing.of(rows.values()), OperationState.TIMED_OUT)
+                given_up.tell(operation, row)
+        return Standing.of(rows.values())
 
     def correct(self, operation: Operation) -> None:
         """Make the row of a settled operation agree with its blobs again, some of which have recovered."""
@@ -246,12 +315,12 @@ class Settler:
             return
 
         def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
-            rows = as_settled(self._results.blobs(operation).values())
-            if row.settled_at is None or not any(each.retry_state is RetryState.RECOVERED for each in rows):
+            standing = standing_as_settled(self._results.each_blob(operation))
+            if row.settled_at is None or not standing.has_recovered:
                 return None
             if row.state in _GIVEN_UP:
-                return summarize(rows, row, row.state), row.settled_at
-            return summarize(rows, replace(row, last_error=None), None), row.settled_at
+                return summarize(standing, row, row.state), row.settled_at
+            return summarize(standing, replace(row, last_error=None), None), row.settled_at
 
         # Whoever wins twice has read the row after this began, and so the blobs that are Recovered.
         with suppress(Contended):
@@ -269,6 +338,7 @@ class Settler:
         message: OperationMessage,
         rows: Mapping[str, BlobRow],
         urls: Mapping[str, str | None],
+        within: str = "",
     ) -> dict[str, BlobRow]:
         """Send the retry messages for what is Pending, and mark it, a request's worth of blobs at a time."""
         pending = [row for row in rows.values() if _is_to_be_enqueued(row)]
@@ -285,7 +355,7 @@ class Settler:
             correlation_id=message.correlation_id,
             extra=message.extra,
         )
-        return self._reenqueuer.enqueue(whole, [row.key for row in pending], rows, lambda: self._delay(before))
+        return self._reenqueuer.enqueue(whole, [row.key for row in pending], rows, lambda: self._delay(before), within)
 
     def _delay(self, before: Outstanding) -> timedelta:
         return retry_delay(
@@ -294,6 +364,15 @@ class Settler:
             most=self._retrying.max_delay,
             random=self._ambient.random,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """What is written down: of which operation, its message, and whether its report is the last word."""
+
+    before: Outstanding
+    message: Callable[[], OperationMessage]
+    is_last: bool
 
 
 def _is_to_be_enqueued(row: BlobRow) -> bool:

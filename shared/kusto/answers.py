@@ -5,13 +5,18 @@ https://learn.microsoft.com/kusto/api/rest/queued-ingest-status-http, and ``inge
 of https://github.com/Azure/azure-kusto-java.
 """
 
+import codecs
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import IO, Any
+
+import ijson
 
 from shared.keys import LONGEST_KEY, escape, utf16_length
+from shared.many_blobs import ManyBlobs
 from shared.model import MOST_COUNT, BlobReport, BlobStatus, Counts, FailureStatus, StatusReport
 from shared.redaction import redact, redacted_id
 
@@ -21,7 +26,11 @@ _EARLIEST = datetime(1601, 1, 1, tzinfo=UTC)
 _MOST_TEXT = 64 * 1024
 """Characters of a text that are looked at; a table keeps half of them, and an error is told in a few."""
 
+_PIECE = 64 * 1024
+_STATUS_NAMES = frozenset({"status", "details", "starttime", "startedat", "lastupdated", "lastupdatetime"})
+
 type _Fields = Mapping[str, Any]
+type _Events = Iterator[tuple[str, Any]]
 
 
 class NoStatus(ValueError):
@@ -36,12 +45,89 @@ def read_status(body: bytes) -> StatusReport:
     """
     fields = _object(_parse(body), "the answer")
     details = fields.get("details")
+    blobs = tuple(_blob(_object(each, "a blob")) for each in details) if isinstance(details, list) else None
+    return _report(fields, blobs)
+
+
+def read_long_status(body: IO[bytes]) -> StatusReport:
+    """Read a status answer that is too long for memory, its blobs one by one. ``NaN``, which is no JSON, is none here.
+
+    Raises:
+        NoStatus: it is no JSON object, or says something that can't be a status.
+    """
+    try:
+        fields = _object(_streamed(_as_utf8(body)), "the answer")
+    except (ijson.JSONError, ValueError):
+        raise NoStatus("the body is no JSON, or no status") from None
+    details = fields.get("details")
+    if isinstance(details, NoStatus):
+        raise details
+    return _report(fields, details if isinstance(details, ManyBlobs) else None)
+
+
+def _report(fields: _Fields, blobs: Collection[BlobReport] | None) -> StatusReport:
     return StatusReport(
         counts=_counts(fields.get("status")),
-        blobs=tuple(_blob(_object(each, "a blob")) for each in details) if isinstance(details, list) else None,
+        blobs=blobs,
         start_time=_time(fields, "starttime", "startedat"),
         last_updated=_time(fields, "lastupdated", "lastupdatetime"),
     )
+
+
+def _as_utf8(body: IO[bytes]) -> Any:  # noqa: ANN401, whatever can be read
+    encoding = json.detect_encoding(body.read(4))
+    body.seek(0)
+    return body if encoding == "utf-8" else codecs.EncodedFile(body, "utf-8", encoding)
+
+
+def _streamed(body: Any) -> object:  # noqa: ANN401, whatever can be read
+    """What a status is read from: its details, if they are an array, as ``ManyBlobs``, or what is wrong with them."""
+    events: _Events = ijson.basic_parse(body, buf_size=_PIECE)
+    if next(events)[0] != "start_map":
+        return None
+    fields: dict[str, object] = {}
+    for kind, name in events:
+        if kind == "end_map":
+            break
+        begin = next(events)
+        if name.lower() == "details" and begin[0] == "start_array":
+            fields[name] = _many_blobs(events)
+        else:
+            value = _value(begin, events)
+            # Nothing else is held, whatever it is.
+            fields |= {name: value} if name.lower() in _STATUS_NAMES else {}
+    # What follows is no JSON.
+    list(events)
+    return fields
+
+
+def _many_blobs(events: _Events) -> ManyBlobs | NoStatus:
+    items = _items(events)
+    try:
+        return ManyBlobs(_blob(_object(each, "a blob")) for each in items)
+    except NoStatus as error:
+        for _ in items:
+            pass
+        return error
+
+
+def _items(events: _Events) -> Iterator[object]:
+    """The elements of an array that has begun."""
+    for begin in events:
+        if begin[0] == "end_array":
+            return
+        yield _value(begin, events)
+
+
+def _value(begin: tuple[str, Any], events: _Events) -> object:
+    """The value that begins so, as ``json`` reads it."""
+    builder, depth, (kind, value) = ijson.ObjectBuilder(), 0, begin
+    while True:
+        builder.event(kind, float(value) if isinstance(value, Decimal) else value)
+        depth += kind.startswith("start_") - kind.startswith("end_")
+        if not depth:
+            return builder.value
+        kind, value = next(events)
 
 
 def read_operation_id(body: bytes) -> str | None:

@@ -12,12 +12,13 @@ https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 from urllib.parse import quote
 
 import requests
@@ -36,7 +37,14 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
-from shared.kusto.answers import NoStatus, read_error, read_most_blobs, read_operation_id, read_status
+from shared.kusto.answers import (
+    NoStatus,
+    read_error,
+    read_long_status,
+    read_most_blobs,
+    read_operation_id,
+    read_status,
+)
 from shared.kusto.bulk import read_bulk, write_command
 from shared.kusto.connections import Exchange, Route, exchange_until
 from shared.kusto.tokens import Tokens
@@ -47,6 +55,10 @@ VERSION = "0.1.0"
 
 _MANAGEMENT = "/v1/rest/mgmt"
 _MOST_BYTES = 16 * 1024 * 1024
+_DETAILS = "?details=true"
+_MOST_BYTES_OF_DETAILS = 256 * 1024 * 1024
+"""Those of 100 thousand blobs have 25 to 40 MiB, and more where many have failed."""
+_MOST_IN_MEMORY = 1024 * 1024
 _LONGEST_WAIT = timedelta(hours=1)
 _CHUNK = 64 * 1024
 _LONGEST_ACTIVITY_ID = 100
@@ -68,13 +80,14 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """What came back. Details that are too long for memory are in ``file``, and ``body`` is empty."""
 
     status: int
     body: bytes = field(repr=False)
     retry_after: timedelta | None
     request_id: str
     activity_id: str = field(repr=False)
+    file: IO[bytes] | None = field(default=None, repr=False)
 
 
 class KustoClient:
@@ -110,11 +123,14 @@ class KustoClient:
             KustoError: as ``shared.errors`` lists them.
         """
         path = _queued_path(operation.database, operation.table, operation.operation_id)
-        answer = self._get(operation.cluster, f"{path}?details={'true' if details else 'false'}")
+        answer = self._get(operation.cluster, path + (_DETAILS if details else "?details=false"))
         if answer.status == requests.codes.not_found:
             raise OperationNotFound(f"ADX does not know the operation ({_described(answer)})")
         _check(answer, database=operation.database, table=operation.table)
-        return _read(answer, read_status)
+        if answer.file is None:
+            return _read(answer, read_status)
+        with answer.file as file:
+            return _read(answer, lambda _: read_long_status(file))
 
     def bulk_status(self, operations: Sequence[Operation]) -> Mapping[Operation, BulkStatus]:
         """What ADX says of many operations of one database, in one answer; those that it doesn't show are missing.
@@ -227,9 +243,11 @@ class KustoClient:
             try:
                 with closing(route.send(request, self._timeout)) as response:
                     headers = response.raw.headers
+                    body = _body(response.raw, may_be_long=str(request.url).endswith(_DETAILS))
                     return Answer(
                         status=response.status_code,
-                        body=_body(response.raw),
+                        body=body if isinstance(body, bytes) else b"",
+                        file=None if isinstance(body, bytes) else body,
                         retry_after=_retry_after(headers.get("Retry-After"), self._ambient.now),
                         request_id=request_id,
                         activity_id=headers.get("x-ms-activity-id", "none"),
@@ -278,8 +296,8 @@ def _source_fields(blob: BlobSource) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _body(response: HTTPResponse) -> bytes:
-    """The whole body, read as it arrives.
+def _body(response: HTTPResponse, *, may_be_long: bool) -> bytes | IO[bytes]:
+    """The whole body, read as it arrives; in a file without a name if it is a long one that may be.
 
     Raises:
         _NoAnswer: it is too large, or no body of a last word.
@@ -290,13 +308,38 @@ def _body(response: HTTPResponse) -> bytes:
     if "," in response.headers.get("Content-Encoding", ""):
         # What is packed twice can say nothing for hours, in no more bytes than a packet has.
         raise _NoAnswer("it is compressed more than once")
+    may_be_long = may_be_long and response.status == requests.codes.ok
     body = bytearray()
+    for part in _parts(response, _MOST_BYTES_OF_DETAILS if may_be_long else _MOST_BYTES):
+        body += part
+        if may_be_long and len(body) > _MOST_IN_MEMORY:
+            return _in_file(body, response)
+    return bytes(body)
+
+
+def _parts(response: HTTPResponse, most: int, size: int = 0) -> Iterator[bytes]:
+    """What is left of a body of which ``size`` bytes were read.
+
+    Raises:
+        _NoAnswer: there are more than ``most`` bytes of it all.
+    """
     # read1 returns with what has come; read would wait for a full buffer, for as long as a byte comes now and then.
     while part := response.read1(_CHUNK, decode_content=True):
-        body += part
-        if len(body) > _MOST_BYTES:
-            raise _NoAnswer(f"more than {_MOST_BYTES} bytes")
-    return bytes(body)
+        size += len(part)
+        if size > most:
+            raise _NoAnswer(f"more than {most} bytes")
+        yield part
+
+
+def _in_file(begun: bytes | bytearray, response: HTTPResponse) -> IO[bytes]:
+    with ExitStack() as stack:
+        file = stack.enter_context(TemporaryFile())
+        file.write(begun)
+        file.writelines(_parts(response, _MOST_BYTES_OF_DETAILS, len(begun)))
+        file.seek(0)
+        # It is whole: whoever reads it closes it.
+        stack.pop_all()
+    return file
 
 
 def _check(answer: Answer, *, database: str = "<database>", table: str = "<table>") -> None:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from itertools import batched, islice
 
 from shared import keys
+from shared.many_blobs import Named
 from shared.model import MOST_COUNT, BlobReport, Counts, Operation, OperationState, Properties, RetryState
 from shared.records import BlobRow, OperationRow, Outstanding, Pointer, Summary
 from shared.redaction import redact
@@ -127,12 +128,30 @@ class Results:
         except Conflict:
             return ""
 
-    def blobs(self, operation: Operation) -> dict[str, BlobRow]:
-        """The operation's blobs by their key."""
-        rows = self._blobs.query(
-            "PartitionKey eq @key and RowKey gt @pointer", {"key": operation.key, "pointer": POINTER}
+    def blobs(self, operation: Operation, within: str = "") -> dict[str, BlobRow]:
+        """The operation's blobs by their key, or those of them whose keys begin with the hex digits ``within``."""
+        return {row.key: row for row in self.each_blob(operation, within)}
+
+    def each_blob(self, operation: Operation, within: str = "") -> Iterator[BlobRow]:
+        """The same one by one, a page of them at a time in memory."""
+        return map(_blob_row, self._query_blobs(operation, within))
+
+    def names(self, operation: Operation) -> Iterator[Named]:
+        """Which blobs the operation's rows are of, one by one."""
+        for row in self._query_blobs(operation, select=["RowKey", "SourceId", "Url"]):
+            yield Named(row["RowKey"], row.get("SourceId"), row.get("Url"))
+
+    def _query_blobs(
+        self, operation: Operation, within: str = "", select: Sequence[str] | None = None
+    ) -> Iterator[Row]:
+        if within:
+            # A hex digit is followed by no "g".
+            condition, bounds = "RowKey ge @first and RowKey lt @end", {"first": within, "end": f"{within}g"}
+        else:
+            condition, bounds = "RowKey gt @pointer", {"pointer": POINTER}
+        return self._blobs.query(
+            f"PartitionKey eq @key and {condition}", {"key": operation.key, **bounds}, select=select
         )
-        return {row["RowKey"]: _blob_row(row) for row in rows}
 
     def begin(self, operation: Operation, pointer_etag: str, rows: Sequence[BlobRow], now: datetime) -> list[BlobRow]:
         """Write down the first that is known of an operation's blobs, without a look at what is written down before.
@@ -143,7 +162,7 @@ class Results:
         Args:
             operation: Whose blobs.
             pointer_etag: The pointer's.
-            rows: All that is known.
+            rows: All that is known, or none to mark the pointer for those that are then added.
             now: When.
 
         Returns:
@@ -157,13 +176,14 @@ class Results:
         size = next(group_sizes([mark, *entities])) - 1
         etags = self._blobs.write([merger(mark, pointer_etag), *map(insertion, entities[:size])])
         first = [replace(row, etag=etag) for row, etag in zip(rows[:size], etags[1:], strict=True)]
-        return first + self._write_blobs(operation, rows[size:])
+        return first + self.write_blobs(operation, rows[size:])
 
     def revise(
         self,
         operation: Operation,
         decide: Callable[[Mapping[str, BlobRow]], Sequence[BlobRow]],
         stored: Mapping[str, BlobRow] | None = None,
+        within: str = "",
     ) -> dict[str, BlobRow]:
         """Change an operation's blobs, deciding again on fresh rows whenever somebody else was faster.
 
@@ -171,19 +191,20 @@ class Results:
             operation: Whose blobs.
             decide: Of the stored rows by key, those to write, changed or new.
             stored: The rows as they were read before, to save the first reading.
+            within: What the keys of the rows begin with that this is about.
 
         Returns:
-            All rows as they are in the table now.
+            All these rows as they are in the table now.
 
         Raises:
             Contended: others were faster every time.
         """
-        rows = self.blobs(operation) if stored is None else stored
+        rows = self.blobs(operation, within) if stored is None else stored
         for _ in range(_MOST_TRIES):
             try:
-                written = self._write_blobs(operation, decide(rows))
+                written = self.write_blobs(operation, decide(rows))
             except Conflict:
-                rows = self.blobs(operation)
+                rows = self.blobs(operation, within)
             else:
                 return {**rows, **{row.key: row for row in written}}
         raise Contended(f"the blobs of operation {operation.operation_id} are being changed by others")
@@ -229,7 +250,7 @@ class Results:
         written = self._operations.write_steps(steps, lambda *_: None)
         return {place: etags[0] for place, etags in written.items()}
 
-    def _write_blobs(self, operation: Operation, rows: Sequence[BlobRow]) -> list[BlobRow]:
+    def write_blobs(self, operation: Operation, rows: Sequence[BlobRow]) -> list[BlobRow]:
         """Write blobs' rows: those with an ETag if they haven't changed since, the others if they are new.
 
         Returns:
@@ -272,14 +293,17 @@ class Results:
         Raises:
             Conflict: somebody else is deleting the same rows.
         """
-        rows = list(self._blobs.query("PartitionKey eq @key", {"key": operation.key}, select=["RowKey", "RedrivenAt"]))
-        redrives = [redriven_at for row in rows if (redriven_at := moment(row.get("RedrivenAt")))]
-        if unless_redriven_since and any(redriven_at.date() >= unless_redriven_since for redriven_at in redrives):
-            return None
+        row_keys: list[str] = []
+        # The keys alone are held: there may be very many.
+        for row in self._blobs.query("PartitionKey eq @key", {"key": operation.key}, select=["RowKey", "RedrivenAt"]):
+            redriven_at = moment(row.get("RedrivenAt"))
+            if unless_redriven_since and redriven_at and redriven_at.date() >= unless_redriven_since:
+                return None
+            row_keys.append(row["RowKey"])
         deleted = 0
-        for group in batched((row["RowKey"] for row in rows), GROUP, strict=False):
-            self._blobs.write([deletion(operation.key, row) for row in group])
-            deleted += sum(row != POINTER for row in group)
+        for group in batched(row_keys, GROUP, strict=False):
+            self._blobs.write([deletion(operation.key, key) for key in group])
+            deleted += sum(key != POINTER for key in group)
         self._operations.write([deletion(pointer.partition, pointer.row)])
         return deleted
 

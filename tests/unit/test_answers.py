@@ -25,7 +25,7 @@ def status_of(**fields: object) -> StatusReport:
 def blob_of(**fields: object) -> BlobReport:
     blobs = status_of(details=[fields]).blobs
     assert blobs is not None
-    return blobs[0]
+    return next(iter(blobs))
 
 
 def test_the_documented_summary() -> None:
