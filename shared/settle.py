@@ -46,6 +46,9 @@ from shared.tracing import within
 MOST_AT_ONCE = 5_000
 """Blobs of an operation whose rows are held in memory at once, 2 to 3 KiB each; those of more are taken in parts."""
 
+type _WriteFirst = Callable[[list[BlobRow]], list[BlobRow]]
+"""Writes rows of an operation that has none yet, and returns them with their ETags."""
+
 _GIVEN_UP = frozenset({OperationState.NOT_FOUND, OperationState.TIMED_OUT})
 
 
@@ -144,7 +147,9 @@ class Settler:
             named = NamedBlobs(recording.message().blobs)
             blobs = tuple(with_url(blob, named) for blob in blobs)
         write_first = partial(self._begin, before) if before.pointer_etag and blobs else None
-        return self._record_part(recording, FewBlobs(blobs), write_first)
+        reported = FewBlobs(blobs)
+        rows, is_alone = self._write_part(recording, reported, write_first)
+        return self._finish_part(recording, reported, rows, is_alone=is_alone)
 
     def _record_in_parts(self, recording: "_Recording", blobs: ManyBlobs, prefixes: Iterable[str]) -> Standing:
         """The same of blobs that memory does not hold at once: by what the keys of their rows begin with."""
@@ -155,24 +160,42 @@ class Settler:
         is_first = bool(before.pointer_etag and blobs) and self._is_first(before)
         blobs.pair(() if is_first else self._results.names(before.operation))
         write_first = partial(self._results.write_blobs, before.operation) if is_first else None
-        parts = (self._record_part(recording, blobs.part(prefix), write_first, prefix) for prefix in prefixes)
-        return sum(parts, Standing())
+        standing, waiting = Standing(), []
+        for part in map(blobs.part, prefixes):
+            rows, is_alone = self._write_part(recording, part, write_first, part.prefix)
+            if any(map(_is_to_be_enqueued, rows.values())):
+                # First all of them are written down: a queue that is away must not hide any from people.
+                waiting.append(part)
+            else:
+                standing += self._finish_part(recording, part, rows, part.prefix, is_alone=is_alone)
+        for part in waiting:
+            rows = self._results.blobs(before.operation, part.prefix)
+            standing += self._finish_part(recording, part, rows, part.prefix, is_alone=False)
+        return standing
 
-    def _record_part(
+    def _write_part(
+        self, recording: "_Recording", reported: Reported, write_first: _WriteFirst | None, within: str = ""
+    ) -> tuple[Mapping[str, BlobRow], bool]:
+        """Write blobs down, and say what is new of them; returns their rows, and whether no others were among them."""
+        stored, rows = self._write_down(recording.before, reported, write_first, within)
+        _tell_news(recording.before, stored, rows)
+        # As long as nothing but these reports is in the rows, nobody has got ahead of them.
+        return rows, not stored
+
+    def _finish_part(
         self,
         recording: "_Recording",
         reported: Reported,
-        write_first: Callable[[list[BlobRow]], list[BlobRow]] | None,
+        rows: Mapping[str, BlobRow],
         within: str = "",
+        *,
+        is_alone: bool,
     ) -> Standing:
-        before = recording.before
-        stored, rows = self._write_down(before, reported, write_first, within)
-        _tell_news(before, stored, rows)
-        # As long as nothing but these reports is in the rows, nobody has got ahead of them.
-        is_alone = not stored
-        if any(_is_to_be_enqueued(row) for row in rows.values()):
+        """Put what is Pending on the retry queue; returns what the blobs amount to."""
+        if any(map(_is_to_be_enqueued, rows.values())):
             urls = reported.urls(rows)
-            rows, is_alone = self._reenqueue(before, recording.message(), rows, urls, within), False
+            rows = self._reenqueue(recording.before, recording.message(), rows, urls, within)
+            is_alone = False
         if not recording.is_last or is_alone:
             return Standing.of(rows.values())
         keys = (key for key, _ in reported.keyed(rows))
@@ -182,7 +205,7 @@ class Settler:
         self,
         before: Outstanding,
         reported: Reported,
-        write_first: Callable[[list[BlobRow]], list[BlobRow]] | None,
+        write_first: _WriteFirst | None,
         within: str,
     ) -> tuple[Mapping[str, BlobRow], Mapping[str, BlobRow]]:
         """Write the blobs' rows; returns all rows that their keys are among, as they were and as they are."""

@@ -5,17 +5,14 @@ https://learn.microsoft.com/kusto/api/rest/queued-ingest-status-http, and ``inge
 of https://github.com/Azure/azure-kusto-java.
 """
 
-import codecs
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import IO, Any
 
-import ijson
-
 from shared.keys import LONGEST_KEY, escape, utf16_length
+from shared.kusto.long_json import LongJson
 from shared.many_blobs import ManyBlobs
 from shared.model import MOST_COUNT, BlobReport, BlobStatus, Counts, FailureStatus, StatusReport
 from shared.redaction import redact, redacted_id
@@ -26,11 +23,9 @@ _EARLIEST = datetime(1601, 1, 1, tzinfo=UTC)
 _MOST_TEXT = 64 * 1024
 """Characters of a text that are looked at; a table keeps half of them, and an error is told in a few."""
 
-_PIECE = 64 * 1024
 _STATUS_NAMES = frozenset({"status", "details", "starttime", "startedat", "lastupdated", "lastupdatetime"})
 
 type _Fields = Mapping[str, Any]
-type _Events = Iterator[tuple[str, Any]]
 
 
 class NoStatus(ValueError):
@@ -50,15 +45,17 @@ def read_status(body: bytes) -> StatusReport:
 
 
 def read_long_status(body: IO[bytes]) -> StatusReport:
-    """Read a status answer that is too long for memory, its blobs one by one. ``NaN``, which is no JSON, is none here.
+    """Read a status answer that is too long for memory, its blobs one by one.
 
     Raises:
         NoStatus: it is no JSON object, or says something that can't be a status.
     """
     try:
-        fields = _object(_streamed(_as_utf8(body)), "the answer")
-    except (ijson.JSONError, ValueError):
-        raise NoStatus("the body is no JSON, or no status") from None
+        fields = _object(_streamed(LongJson(body)), "the answer")
+    except NoStatus:
+        raise
+    except (ValueError, RecursionError):
+        raise NoStatus("the body is no JSON") from None
     details = fields.get("details")
     if isinstance(details, NoStatus):
         raise details
@@ -74,60 +71,32 @@ def _report(fields: _Fields, blobs: Collection[BlobReport] | None) -> StatusRepo
     )
 
 
-def _as_utf8(body: IO[bytes]) -> Any:  # noqa: ANN401, whatever can be read
-    encoding = json.detect_encoding(body.read(4))
-    body.seek(0)
-    return body if encoding == "utf-8" else codecs.EncodedFile(body, "utf-8", encoding)
-
-
-def _streamed(body: Any) -> object:  # noqa: ANN401, whatever can be read
+def _streamed(text: LongJson) -> object:
     """What a status is read from: its details, if they are an array, as ``ManyBlobs``, or what is wrong with them."""
-    events: _Events = ijson.basic_parse(body, buf_size=_PIECE)
-    if next(events)[0] != "start_map":
-        return None
     fields: dict[str, object] = {}
-    for kind, name in events:
-        if kind == "end_map":
-            break
-        begin = next(events)
-        if name.lower() == "details" and begin[0] == "start_array":
-            fields[name] = _many_blobs(events)
-        else:
-            value = _value(begin, events)
-            # Nothing else is held, whatever it is.
-            fields |= {name: value} if name.lower() in _STATUS_NAMES else {}
-    # What follows is no JSON.
-    list(events)
+    for _ in text.each("{}"):
+        name = text.value()
+        text.take(":")
+        if not isinstance(name, str):
+            raise NoStatus("a name is no text")
+        is_long = name.lower() == "details" and text.peek() == "["
+        value = _many_blobs(text) if is_long else text.value()
+        # Nothing else is held, whatever it is.
+        fields |= {name: value} if name.lower() in _STATUS_NAMES else {}
+    if text.peek():
+        raise NoStatus("the answer goes on behind its end")
     return fields
 
 
-def _many_blobs(events: _Events) -> ManyBlobs | NoStatus:
-    items = _items(events)
+def _many_blobs(text: LongJson) -> ManyBlobs | NoStatus:
+    items = (text.value() for _ in text.each("[]"))
     try:
         return ManyBlobs(_blob(_object(each, "a blob")) for each in items)
     except NoStatus as error:
+        # There may be other details, which go before these.
         for _ in items:
             pass
         return error
-
-
-def _items(events: _Events) -> Iterator[object]:
-    """The elements of an array that has begun."""
-    for begin in events:
-        if begin[0] == "end_array":
-            return
-        yield _value(begin, events)
-
-
-def _value(begin: tuple[str, Any], events: _Events) -> object:
-    """The value that begins so, as ``json`` reads it."""
-    builder, depth, (kind, value) = ijson.ObjectBuilder(), 0, begin
-    while True:
-        builder.event(kind, float(value) if isinstance(value, Decimal) else value)
-        depth += kind.startswith("start_") - kind.startswith("end_")
-        if not depth:
-            return builder.value
-        kind, value = next(events)
 
 
 def read_operation_id(body: bytes) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError
 
-from shared import keys
+from shared import keys, many_blobs
 from shared.endpoints import Endpoints
 from shared.errors import AccessRefused, EndpointNotAllowed, OperationNotFound, RoleMissing, Throttled, Unavailable
 from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_batch
@@ -22,6 +22,16 @@ from tests.support.facts import POLLING
 from tests.support.parts import CLUSTER, RETRYING, START, EagerQueue, Parts, blob
 
 A, B, C = (f"https://account.blob.core.windows.net/c/{name}.csv" for name in "abc")
+
+
+@pytest.fixture(params=["at once", "in parts"], autouse=True)
+def how(request: pytest.FixtureRequest, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the blobs of an operation are settled: as those of a small one, or as those of one of very many blobs."""
+    if request.param == "in parts":
+        monkeypatch.setattr(many_blobs, "_BLOBS_OF_PART", 0.1)
+        parts.most_at_once = 0
+        parts.configure()
+    return str(request.param)
 
 
 def test_an_operation_is_polled_without_details_until_there_is_news(parts: Parts) -> None:
@@ -117,8 +127,8 @@ def test_a_message_can_not_put_another_blob_in_the_place_of_one(parts: Parts, ca
     parts.register("op", blobs=(NamedBlob(evil, "s1"), NamedBlob(B.upper() + "?sig=other case", "s2")))
     parts.adx.says("op", blob(A, "Failed", "Transient", source_id="s1"), blob(B, "Failed", "Transient", source_id="s2"))
     parts.tick()
-    (message,) = parts.retries()
-    assert {(each.url, each.url_brought) for each in message.blobs} == {(A, False), (B, False)}
+    retried = {(each.url, each.url_brought) for message in parts.retries() for each in message.blobs}
+    assert retried == {(A, False), (B, False)}
     differing = [record for record in caplog.records if getattr(record, "event", "") == "blob.url_differs"]
     assert len(differing) == 2
     assert "evil" not in caplog.text

@@ -38,7 +38,7 @@ from shared.register import Registrar
 from shared.resubmit import Resubmitter
 from shared.retry_decision import Rules
 from shared.settings import Polling, Retrying
-from shared.settle import Settler
+from shared.settle import MOST_AT_ONCE, Settler
 from shared.store.outstanding import OutstandingOperations
 from shared.store.protocol import Tables
 from shared.store.redrives import Redrives
@@ -136,6 +136,7 @@ class Parts:
     ) -> None:
         self.now = START
         self.ids = 0
+        self.most_at_once = MOST_AT_ONCE
         self.adx = ScriptedAdx()
         self.delays: list[timedelta] = []
         self.defaults = Defaults(Endpoints(CLUSTER))
@@ -161,7 +162,9 @@ class Parts:
         retries = EagerQueue(self.retry_client, self.delays)
         self.outstanding = OutstandingOperations(self.tables["Outstanding"], self.defaults, self.storage_threads)
         self.results = Results(self.tables["Operations"], self.tables["Blobs"])
-        self.settler = Settler(self.outstanding, self.results, retries, retrying, ambient)
+        self.settler = Settler(
+            self.outstanding, self.results, retries, retrying, ambient, most_at_once=self.most_at_once
+        )
         self.registrar = Registrar(self.outstanding, self.results, polling, ambient)
         self.poller = Poller(
             self.outstanding,

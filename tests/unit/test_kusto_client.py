@@ -22,8 +22,11 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
+from shared.kusto import client
+from shared.kusto.answers import read_status
 from shared.kusto.client import Timeouts
-from shared.model import Counts, IngestionLimits, Operation
+from shared.many_blobs import ManyBlobs
+from shared.model import Counts, IngestionLimits, Operation, StatusReport
 from tests.support.asking import ACCEPTED, CALLS, DROPPED, PROPERTIES, QUICK, SOURCES, SUMMARY, TOKEN, Asker, error_of
 from tests.support.facts import NOW, OPERATION, URL
 from tests.support.http_server import Reply, ScriptedServer
@@ -449,6 +452,57 @@ def test_an_answer_too_large_is_given_up(adx: Connected, call: Call, reply: Repl
     assert isinstance(error, Unavailable)
     assert "more than 16777216 bytes" in str(error)
     assert len(adx.server.received) == 1
+
+
+# Details of very many blobs
+
+
+def long_details(blobs: int = 4_000) -> bytes:
+    details = [
+        {"sourceId": f"s{number}", "url": f"{URL}{number}", "status": "Failed", "details": "x" * 250}
+        for number in range(blobs)
+    ]
+    return json.dumps({"status": {"Failed": blobs}, "details": details}).encode()
+
+
+def details_of(adx: Connected) -> StatusReport:
+    return adx.client.status(adx.operation, details=True)
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_long_details_are_read_from_disk(adx: Connected, *, is_compressed: bool) -> None:
+    body = long_details()
+    sent = gzip.compress(body) if is_compressed else body
+    adx.server.answer(Reply(body=sent, headers={"Content-Encoding": "gzip"} if is_compressed else {}))
+    report = details_of(adx)
+    assert isinstance(report.blobs, ManyBlobs)
+    assert replace(report, blobs=tuple(report.blobs)) == read_status(body)
+
+
+def test_long_details_are_asked_for_alone(adx: Connected) -> None:
+    adx.server.answer(Reply(body=long_details()))
+    assert not isinstance(adx.client.status(adx.operation, details=False).blobs, ManyBlobs)
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(body=long_details()[:-1]), "can't be used"),
+        (Reply(body=b"<html>" + b" " * 2**20), "can't be used"),
+        (Reply(body=long_details(), length=2**21), "no answer"),
+        (Reply(500, long_details()), "HTTP 500"),
+        (Reply(body=long_details(8_000)), "more than 2097152 bytes"),
+        (Reply(body=gzip.compress(long_details(8_000)), headers={"Content-Encoding": "gzip"}), "more than 2097152"),
+    ],
+    ids=["cut", "no JSON", "cut on the way", "error", "too long", "too long, compressed"],
+)
+def test_long_details_that_are_none_are_an_error_of_the_service(
+    adx: Connected, reply: Reply, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_MOST_BYTES_OF_DETAILS", 2**21)
+    adx.server.answer(reply)
+    with pytest.raises(Unavailable, match=said):
+        details_of(adx)
 
 
 def test_a_broken_compression_is_an_error_of_the_service(adx: Connected) -> None:
