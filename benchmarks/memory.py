@@ -1,5 +1,6 @@
 """What an instance holds in memory, and what its first moment costs: importing the app."""
 
+import json
 import re
 import shutil
 import statistics
@@ -10,17 +11,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import batched
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
 from azure.storage.queue import QueueClient
 
-from benchmarks.instance import Population, Surroundings, surroundings
+from benchmarks.instance import DATABASE, TABLE, TABLES, Population, Surroundings, surroundings
+from local.adx_simulator import Crowd
 from local.processes import REPOSITORY, Child
+from shared.ambient import Ambient
+from shared.app import Tracker
+from shared.store.tables import GROUP, Table, connect, insertion
 from tests.support.collector import Collector, plain_environment
 
 SIZES = (100, 10_000, 100_000)
+BLOBS = (1_000, 10_000, 100_000)
 AIM = 200
 """MiB, whatever the size."""
 
@@ -141,6 +149,99 @@ Aim: under {AIM} MiB at any size.
 | ---: | --- | ---: | ---: | ---: |
 {rows}
 """
+
+
+# An operation of very many blobs
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What an instance took that settled one operation.
+
+    Attributes:
+        blobs: Of the operation.
+        started: MiB that the instance held before.
+        most: MiB that it held at the most.
+        seconds: From its first question to the operation's final state.
+        floor: Seconds that it takes to write as many rows and do nothing else.
+        requests: To Table Storage.
+    """
+
+    blobs: int
+    started: float
+    most: float
+    seconds: float
+    floor: float
+    requests: int
+
+
+def _settled(around: Surroundings, blobs: int) -> Settled:
+    """Let an instance settle an operation of so many blobs.
+
+    Raises:
+        RuntimeError: it did not.
+    """
+    crowd = Crowd(database=DATABASE, table=TABLE, count=1, prefix=f"large-{blobs}-", blobs=blobs, finished_share=1.0)
+    around.adx.plant_many(crowd)
+    registered_at = datetime.now(UTC) - timedelta(hours=1)
+    message = json.dumps({"operationId": crowd.operation_id(0)}).encode()
+    Tracker(around.settings(), Ambient(now=lambda: registered_at)).register_operation(message, "1")
+    requests = around.tables.requests()
+    command = [sys.executable, "-c", f"{_AS_DEPLOYED}from benchmarks.memory_instance import main; main()"]
+    with Child(command, name="the instance", env=plain_environment() | around.environment()) as instance:
+        instance.wait_until(lambda lines: len(lines) or None, seconds=_READY_SECONDS)
+        sampler = _Sampler(instance.process.pid)
+        started, began = sampler.now(), time.perf_counter()
+        _write(instance, "0\n")
+        instance.wait_until(lambda lines: len(lines) > 1 or None, seconds=_POLL_SECONDS)
+        seconds, most = time.perf_counter() - began, sampler.end()
+    (row,) = around.tables.rows("IngestionOperations")
+    if (row["State"], row["Succeeded"]) != ("Succeeded", blobs):
+        raise RuntimeError(f"the operation of {blobs} blobs is {row['State']} with {row['Succeeded']} of them")
+    requests = around.tables.requests() - requests
+    found = Settled(blobs, started, most, seconds, _seconds_to_write(around, blobs), requests)
+    for table in TABLES:
+        around.tables.clear(table)
+    print(f"{blobs:,} blobs: {found.most:.0f} MiB, {found.seconds:.1f} s, floor {found.floor:.1f} s", flush=True)
+    return found
+
+
+def _seconds_to_write(around: Surroundings, blobs: int) -> float:
+    """How long it takes to insert such rows, a hundred in a transaction, one after the other."""
+    rows = [row for row in around.tables.rows("IngestionBlobs") if not row["RowKey"].startswith("!")]
+    own = ("Url", "SourceId", "Status", "RetryState")
+    entities = [
+        {"PartitionKey": "floor", "RowKey": row["RowKey"], **{name: row[name] for name in own if name in row}}
+        for row in rows[:blobs]
+    ]
+    with connect(around.settings().storage, None) as service:
+        table = Table(service.get_table_client("IngestionBlobs"))
+        began = time.perf_counter()
+        for group in batched(entities, GROUP, strict=False):
+            table.write([insertion(entity) for entity in group])
+        return time.perf_counter() - began
+
+
+def _report_settled(found: Sequence[Settled]) -> str:
+    rows = "\n".join(
+        f"| {each.blobs:,} | {each.started:.0f} | {each.most:.0f} | {each.most / AIM:.2f} | {each.seconds:.1f} "
+        f"| {each.floor:.1f} | {each.seconds / each.floor:.1f} | {each.requests:,} | {each.requests / each.blobs:.3f} |"
+        for each in found
+    )
+    return f"""\
+One operation of very many blobs, all ended, that an instance finds due: its details are asked for, a row is written of
+each blob, and the operation gets its final state. The floor writes such rows, a hundred in a transaction, and nothing
+else. Aim: under {AIM} MiB at any size.
+
+| Blobs | Once started, MiB | While it settles, MiB | ÷ {AIM} MiB | Seconds | The floor's | ÷ | Requests | A blob |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+{rows}
+"""
+
+
+def _all_settled() -> list[Settled]:
+    with surroundings() as around:
+        return [_settled(around, blobs) for blobs in BLOBS]
 
 
 # Cold start
@@ -275,7 +376,8 @@ The dearest imports of the app by `-X importtime`, each with what it brings that
 
 def measure() -> str:
     """The figures, as Markdown."""
-    return f"{_report_working_sets(list(_working_sets()))}\n{_report_starts()}"
+    working_sets, settled = _report_working_sets(list(_working_sets())), _report_settled(_all_settled())
+    return f"{working_sets}\n{settled}\n{_report_starts()}"
 
 
 if __name__ == "__main__":
