@@ -7,7 +7,7 @@ also tells which report is of which row of ``IngestionBlobs``, as ``shared.outco
 import sqlite3
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -143,9 +143,14 @@ class ManyBlobs(CountedBlobs):
                 self._execute("DELETE FROM free WHERE key = ?", found)
                 self._execute("UPDATE reports SET key = ? WHERE place = ?", (*found, place))
 
-    def part(self, prefix: str) -> "PartOfMany":
-        """The blobs whose rows' keys begin with these hex digits, once they are paired."""
-        return PartOfMany(self, prefix)
+    def part(self, *prefixes: str) -> "PartOfMany":
+        """The blobs whose rows' keys begin with one of these, or are one of these, once they are paired."""
+        return PartOfMany(self, prefixes)
+
+    def shows(self, keys: Iterable[str]) -> bool:
+        """Whether there is a blob of each of these rows."""
+        found = (self._execute("SELECT 1 FROM reports WHERE key = ?", (key,)).fetchone() for key in keys)
+        return all(found)
 
     def bare(self, prefix: str) -> list[tuple[str, BlobReport]]:
         """Those of a part by the keys of their rows, with bare URLs."""
@@ -188,18 +193,18 @@ class ManyBlobs(CountedBlobs):
 
 @dataclass(frozen=True, slots=True)
 class PartOfMany:
-    """Blobs whose rows' keys begin with the same digits, as ``shared.outcome.FewBlobs`` has them in memory."""
+    """Blobs whose rows' keys begin alike, as ``shared.outcome.FewBlobs`` has them in memory."""
 
     many: ManyBlobs
-    prefix: str
+    prefixes: Collection[str]
 
     def keyed(self, _: object) -> list[tuple[str, BlobReport]]:
         """Each blob, its URL bare, with the key of its row, whatever the rows are by now."""
-        return self.many.bare(self.prefix)
+        return [pair for prefix in self.prefixes for pair in self.many.bare(prefix)]
 
     def urls(self, _: object) -> dict[str, str | None]:
         """The blobs' URLs as they came, by the keys of their rows."""
-        return self.many.urls(self.prefix)
+        return {key: url for prefix in self.prefixes for key, url in self.many.urls(prefix).items()}
 
 
 def prefixes(blobs: int, size: int = 0) -> list[str]:

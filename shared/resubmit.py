@@ -18,17 +18,19 @@ from shared.ambient import Ambient
 from shared.backoff import put_back_delay
 from shared.blob_access import Access, AccessFailed, NoBlob
 from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected, Unavailable
+from shared.many_blobs import ManyBlobs
 from shared.messages import MOST_BLOBS, Lineage, NamedBlob, OperationMessage, RetryBlob, RetryMessage, write_retry
 from shared.model import (
     MOST_COUNT,
     BlobSource,
+    Counts,
     IngestionLimits,
     Operation,
     Properties,
     RetryState,
     StatusReport,
 )
-from shared.outcome import keyed
+from shared.outcome import FewBlobs, Reported
 from shared.queues import Queue
 from shared.records import BlobRow
 from shared.register import Registrar
@@ -44,8 +46,8 @@ from shared.retry_decision import (
     resubmission_properties,
 )
 from shared.retry_rows import CLAIM, Items, RetryRows, blob_of, items_of
-from shared.settle import Settler
-from shared.store.results import Results
+from shared.settle import MOST_AT_ONCE, Settler
+from shared.store.results import Results, Within
 from shared.telemetry import event
 from shared.tracing import step
 
@@ -105,7 +107,7 @@ class Resubmitter:
             enqueued_at=min(message.enqueued_at, now),
             missing_since=message.missing_since and min(message.missing_since, now),
         )
-        stored = self._results.blobs(message.operation)
+        stored = self._stored(message)
         items = items_of(message, stored)
         self._complete(message, items, stored)
         waiting = {key: blob for key, blob in items.items() if key not in stored or stored[key].retry_state in OPEN}
@@ -119,13 +121,32 @@ class Resubmitter:
         except KustoError as error:
             self._put_back_or_end(message, waiting, error)
             return
-        rows = self._rows.learn(message, waiting, report, self._rules.retrying.max_attempts)
+        reported, within = self._reported(message, waiting, report)
+        rows = self._rows.learn(message, waiting, reported, self._rules.retrying.max_attempts, within)
         recovered = sum(rows[key].retry_state is RetryState.RECOVERED for key in waiting)
         if recovered:
             metrics.record(metrics.RETRIES, recovered, about=message.operation, outcome=RetryState.RECOVERED)
         # Another delivery of this message may have written an outcome meanwhile, and died before it was done.
         self._complete(message, waiting, rows)
-        self._act(message, waiting, rows, report)
+        self._act(message, waiting, rows, report.tally, reported)
+
+    def _stored(self, message: RetryMessage) -> Mapping[str, BlobRow]:
+        """The rows of the message's blobs; all of the operation where the message does not say which they are."""
+        keys = frozenset(blob.key or "" for blob in message.blobs)
+        rows = self._results.blobs(message.operation, keys) if "" not in keys else {}
+        return rows if rows.keys() == keys else self._results.blobs(message.operation)
+
+    def _reported(self, message: RetryMessage, items: Items, report: StatusReport) -> tuple[Reported, Within]:
+        """What ADX says, and which rows are to be read with it: of very many blobs no more than the message's own."""
+        blobs = report.blobs or ()
+        if not isinstance(blobs, ManyBlobs) and report.tally.total <= MOST_AT_ONCE:
+            return FewBlobs(blobs), ""
+        many = blobs if isinstance(blobs, ManyBlobs) else ManyBlobs(blobs)
+        many.pair()
+        if not many.shows(items):
+            # ADX may name them otherwise by now.
+            many.pair(self._results.names(message.operation))
+        return many.part(*items), frozenset(items)
 
     def _complete(self, message: RetryMessage, items: Items, stored: Mapping[str, BlobRow]) -> None:
         """Do again what a crash may have cut short after an earlier delivery had written its outcome."""
@@ -135,9 +156,11 @@ class Resubmitter:
             if (row := stored.get(key)) and row.retry_state is RetryState.RESUBMITTED and row.retry_operation_id
         }
         unregistered: Items = {}
+        # All that went with them: such an operation has ended only when all of them are accounted for.
+        alike = self._results.each_blob(message.operation) if resubmitted else iter(())
+        gone = [row for row in alike if row.retry_operation_id in resubmitted]
         for operation_id in resubmitted:
-            # All that went with it: it has ended only when all of them are accounted for.
-            group = {key: row for key, row in stored.items() if row.retry_operation_id == operation_id}
+            group = {row.key: row for row in gone if row.retry_operation_id == operation_id}
             own = {key: blob for key, blob in items.items() if key in group}
             if len(own) == len(group):
                 self._register(message, own, operation_id)
@@ -152,11 +175,12 @@ class Resubmitter:
         if any(row.retry_state is RetryState.RECOVERED for key in items if (row := stored.get(key))):
             self._settler.correct(message.operation)
 
-    def _act(self, message: RetryMessage, items: Items, rows: Mapping[str, BlobRow], report: StatusReport) -> None:
-        tally = report.tally
+    def _act(
+        self, message: RetryMessage, items: Items, rows: Mapping[str, BlobRow], tally: Counts, reported: Reported
+    ) -> None:
         around = Circumstances(
             now=self._ambient.now(),
-            shown=dict(keyed(rows, report.blobs or ())),
+            shown=dict(reported.keyed(rows)),
             is_running=tally.in_progress + tally.other > 0,
             rules=self._rules,
         )
@@ -222,7 +246,7 @@ class Resubmitter:
         except RequestRejected as error:
             self._rejected(message, claimed, claimant, error)
         except KustoError:
-            self._rows.release(message, claimant)
+            self._rows.release(message, claimed, claimant)
             raise
         return left
 
@@ -270,7 +294,7 @@ class Resubmitter:
         if len(items) == 1:
             self._rows.end(message, items, RetryState.NOT_RESUBMITTABLE, str(error))
             return
-        self._rows.release(message, claimant)
+        self._rows.release(message, items, claimant)
         for key, blob in items.items():
             self._put_back(message, {key: blob}, "ADX rejects them together; each is tried alone")
 
@@ -314,7 +338,7 @@ class Resubmitter:
         if not is_given_up(message, now, self._rules.polling):
             self._put_back(message, items, error)
             return
-        self._rows.learn(message, items, StatusReport(), self._rules.retrying.max_attempts)
+        self._rows.learn(message, items, FewBlobs(()), self._rules.retrying.max_attempts)
         reason = f"it was tried for {now - message.enqueued_at}: {error}"
         self._rows.end(message, items, RetryState.NOT_RESUBMITTABLE, reason)
 

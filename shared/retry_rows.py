@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from shared import given_up
 from shared.messages import RetryBlob, RetryMessage
-from shared.model import BlobReport, BlobStatus, RetryState, StatusReport, bare_url
-from shared.outcome import keyed, merge
+from shared.model import BlobReport, BlobStatus, RetryState, bare_url
+from shared.outcome import Reported, keyed, merge_keyed
 from shared.records import BlobRow
 from shared.retry_decision import OPEN
-from shared.store.results import Results
+from shared.store.results import Results, Within
 
 CLAIM = timedelta(minutes=5)
 """How long a claimed blob is left to its claimant: longer than any submission takes."""
@@ -25,28 +25,30 @@ class RetryRows:
     def __init__(self, results: Results) -> None:
         self._results = results
 
-    def learn(self, message: RetryMessage, items: Items, report: StatusReport, most: int) -> dict[str, BlobRow]:
+    def learn(
+        self, message: RetryMessage, items: Items, reported: Reported, most: int, within: Within = ""
+    ) -> dict[str, BlobRow]:
         """Write down what ADX says of the message's blobs. That the message is here shows that it was enqueued.
 
         Args:
             message: The message.
             items: Those of its blobs that it is about.
-            report: What ADX has just said of the operation.
+            reported: What ADX has just said of the operation.
             most: Submissions in all.
+            within: The rows that tell which report is of which of them; all where that is not known.
 
         Returns:
-            All rows of the operation.
+            These rows.
         """
-        blobs = report.blobs or ()
 
         def merged(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
             held = {key: _held(stored.get(key), key, blob, message) for key, blob in items.items()}
-            news = [each for (key, _), each in zip(keyed(stored, blobs), blobs, strict=True) if key in items]
-            merged_rows = merge(held, news, attempt=message.attempt, most=most, is_fresh=True)
+            news = [(key, each) for key, each in reported.keyed(stored) if key in items]
+            merged_rows = merge_keyed(held, news, attempt=message.attempt, most=most, is_fresh=True)
             new = held | {row.key: row for row in merged_rows}
             return [row for key, row in new.items() if row != stored.get(key)]
 
-        return self._results.revise(message.operation, merged)
+        return self._results.revise(message.operation, merged, within=within)
 
     def claim(self, message: RetryMessage, keys: Iterable[str], claimant: str, now: datetime) -> frozenset[str]:
         """Claim blobs that are to be submitted. Returns the keys of those that ``claimant`` has got."""
@@ -61,7 +63,7 @@ class RetryRows:
                 if (row := stored[key]).retry_state in OPEN and (row.claimed_until is None or row.claimed_until <= now)
             ]
 
-        rows = self._results.revise(message.operation, claims)
+        rows = self._results.revise(message.operation, claims, within=wanted)
         return frozenset(key for key in wanted if rows[key].claimed_by == claimant)
 
     def end(
@@ -91,15 +93,18 @@ class RetryRows:
                 if key in wanted and (state is RetryState.RESUBMITTED or row.retry_state in OPEN)
             ]
 
-        rows = self._results.revise(message.operation, ended)
+        rows = self._results.revise(message.operation, ended, within=wanted)
         if state is RetryState.RESUBMITTED:
             return
         for key in sorted(wanted & rows.keys()):
             if rows[key].retry_state is state:
                 given_up.tell(message.operation, rows[key])
 
-    def release(self, message: RetryMessage, claimant: str) -> None:
+    def release(self, message: RetryMessage, keys: Iterable[str], claimant: str) -> None:
         """Give this delivery's claims up: nothing was accepted, or that can't be told."""
+        wanted = frozenset(keys)
+        if not wanted:
+            return
 
         def released(stored: Mapping[str, BlobRow]) -> list[BlobRow]:
             return [
@@ -108,7 +113,7 @@ class RetryRows:
                 if row.claimed_by == claimant
             ]
 
-        self._results.revise(message.operation, released)
+        self._results.revise(message.operation, released, within=wanted)
 
 
 def items_of(message: RetryMessage, stored: Mapping[str, BlobRow]) -> Items:

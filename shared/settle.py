@@ -161,16 +161,17 @@ class Settler:
         blobs.pair(() if is_first else self._results.names(before.operation))
         write_first = partial(self._results.write_blobs, before.operation) if is_first else None
         standing, waiting = Standing(), []
-        for part in map(blobs.part, prefixes):
-            rows, is_alone = self._write_part(recording, part, write_first, part.prefix)
+        for prefix in prefixes:
+            part = blobs.part(prefix)
+            rows, is_alone = self._write_part(recording, part, write_first, prefix)
             if any(map(_is_to_be_enqueued, rows.values())):
                 # First all of them are written down: a queue that is away must not hide any from people.
-                waiting.append(part)
+                waiting.append(prefix)
             else:
-                standing += self._finish_part(recording, part, rows, part.prefix, is_alone=is_alone)
-        for part in waiting:
-            rows = self._results.blobs(before.operation, part.prefix)
-            standing += self._finish_part(recording, part, rows, part.prefix, is_alone=False)
+                standing += self._finish_part(recording, part, rows, prefix, is_alone=is_alone)
+        for prefix in waiting:
+            rows = self._results.blobs(before.operation, prefix)
+            standing += self._finish_part(recording, blobs.part(prefix), rows, prefix, is_alone=False)
         return standing
 
     def _write_part(

@@ -5,10 +5,11 @@ written first at registration, so it also tells that an operation is known, what
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from itertools import batched, islice
+from itertools import batched, islice, takewhile
+from string import hexdigits
 
 from shared import keys
 from shared.many_blobs import Named
@@ -35,6 +36,9 @@ POINTER = "!operation"
 
 _MOST_TRIES = 10
 """Of a change that meets others: each try means that somebody else has got ahead, and they are few."""
+
+type Within = str | frozenset[str]
+"""Which of an operation's blobs: those whose keys begin with these hex digits, or have one of these keys."""
 
 
 class Contended(Exception):
@@ -128,13 +132,18 @@ class Results:
         except Conflict:
             return ""
 
-    def blobs(self, operation: Operation, within: str = "") -> dict[str, BlobRow]:
-        """The operation's blobs by their key, or those of them whose keys begin with the hex digits ``within``."""
+    def blobs(self, operation: Operation, within: Within = "") -> dict[str, BlobRow]:
+        """The operation's blobs by their key, all or some."""
         return {row.key: row for row in self.each_blob(operation, within)}
 
-    def each_blob(self, operation: Operation, within: str = "") -> Iterator[BlobRow]:
+    def each_blob(self, operation: Operation, within: Within = "") -> Iterator[BlobRow]:
         """The same one by one, a page of them at a time in memory."""
-        return map(_blob_row, self._query_blobs(operation, within))
+        if isinstance(within, str):
+            yield from map(_blob_row, self._query_blobs(operation, within))
+            return
+        for row in self._query_blobs(operation, _beginning(within)):
+            if row["RowKey"] in within:
+                yield _blob_row(row)
 
     def names(self, operation: Operation) -> Iterator[Named]:
         """Which blobs the operation's rows are of, one by one."""
@@ -183,7 +192,7 @@ class Results:
         operation: Operation,
         decide: Callable[[Mapping[str, BlobRow]], Sequence[BlobRow]],
         stored: Mapping[str, BlobRow] | None = None,
-        within: str = "",
+        within: Within = "",
     ) -> dict[str, BlobRow]:
         """Change an operation's blobs, deciding again on fresh rows whenever somebody else was faster.
 
@@ -191,7 +200,7 @@ class Results:
             operation: Whose blobs.
             decide: Of the stored rows by key, those to write, changed or new.
             stored: The rows as they were read before, to save the first reading.
-            within: What the keys of the rows begin with that this is about.
+            within: Which rows this is about.
 
         Returns:
             All these rows as they are in the table now.
@@ -306,6 +315,13 @@ class Results:
             deleted += sum(key != POINTER for key in group)
         self._operations.write([deletion(pointer.partition, pointer.row)])
         return deleted
+
+
+def _beginning(keys: Collection[str]) -> str:
+    """The hex digits that all these keys begin with: those of one retry message have some in a large operation."""
+    first, last = min(keys, default=""), max(keys, default="")
+    alike = takewhile(lambda pair: pair[0] == pair[1] and pair[0] in hexdigits, zip(first, last, strict=False))
+    return "".join(digit for digit, _ in alike)
 
 
 def _summary_columns(pointer: Pointer, summary: Summary, settled_at: datetime | None) -> Row:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared import resubmit
 from shared.errors import AccessRefused, RequestRejected, Throttled, Unavailable
 from shared.messages import RetryMessage
 from shared.model import BlobReport, BlobStatus, Counts, Operation, OperationState, RetryState, StatusReport
@@ -39,6 +40,14 @@ def hours_until_given_up(parts: Parts, message: RetryMessage) -> float:
         (message,) = messages
         parts.now += parts.delays[-1]
     raise AssertionError("it goes round for ever")
+
+
+@pytest.fixture(params=["of few blobs", "of very many"], autouse=True)
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the operations are taken for whose blobs are tried again."""
+    if request.param == "of very many":
+        monkeypatch.setattr(resubmit, "MOST_AT_ONCE", -1)
+    return str(request.param)
 
 
 def test_a_blob_is_submitted_again_and_its_operation_registered_with_its_lineage(parts: Parts) -> None:
