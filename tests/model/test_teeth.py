@@ -46,8 +46,8 @@ def forget_the_operations_row(patch: pytest.MonkeyPatch) -> None:
 
 
 def retry_without_limit(patch: pytest.MonkeyPatch) -> None:
-    merge = outcome.merge
-    patch.setattr(settle, "merge", lambda *rows, attempt, most: merge(*rows, attempt=attempt, most=most + 1))
+    merge = outcome.merge_keyed
+    patch.setattr(settle, "merge_keyed", lambda *rows, attempt, most: merge(*rows, attempt=attempt, most=most + 1))
 
 
 def retry_exhausted_blobs(patch: pytest.MonkeyPatch) -> None:
