@@ -15,6 +15,9 @@ from typing import Any, override
 
 from shared.model import BlobReport, CountedBlobs, Counts, bare_url, blob_key
 
+MOST_AT_ONCE = 5_000
+"""Blobs of an operation whose rows are held in memory at once, 2 to 3 KiB each; those of more are taken in parts."""
+
 _BLOBS_OF_PART = 500
 _BYTES_OF_PART = 512 * 1024
 _REST_OF_BLOB = 200

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from shared.ambient import Ambient
+from shared.many_blobs import MOST_AT_ONCE, prefixes
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
 from shared.model import FailureStatus, Operation, OperationState, Properties, RetryState, bare_url
 from shared.outcome import standing_as_settled, summarize
@@ -111,29 +112,46 @@ class Redriver:
     def _redrive(self, request: BlobsRequest, pointer: Pointer, row: OperationRow) -> Redriven:
         operation = request.message.operation
         properties = self._checked(request.message.properties or row.properties)
-        stored = self._results.blobs(operation)
-        _check_urls(request, stored.values())
+        # As many as memory holds are read once.
+        stored = self._results.blobs(operation) if row.counts.total <= MOST_AT_ONCE else None
+        _check_urls(request, self._results.each_blob(operation) if stored is None else stored.values())
         redrive = self._new(request.by, RedriveKind.BLOBS, operation=operation)
         self._redrives.begin(redrive)
-        rows = self._results.revise(operation, lambda rows: _taken_up(rows, request, redrive.at), stored)
-        keys = [key for key, each in rows.items() if _is_taken_up(each) and _is_asked_for(each, request)]
-        if keys:
-            whole = _retry_message(request, row, properties, redrive, [rows[key] for key in keys])
-            rows = self._reenqueuer.enqueue(whole, keys, rows, timedelta)
+        count = left = 0
+        for part in [""] if stored is not None else prefixes(row.counts.total):
+            taken_up, others = self._redrive_part(request, row, properties, redrive, stored, part)
+            count, left = count + taken_up, left + others
         # In any case: an earlier act may have been cut short right before it.
         self._count(operation, pointer)
-        self._redrives.end(redrive, len(keys))
-        left = sum(given_up_as(each) is not None or _is_taken_up(each) for each in rows.values())
+        self._redrives.end(redrive, count)
         event(
             "blobs.redriven",
             "a person has them tried again",
             about=operation,
-            blobs=len(keys),
+            blobs=count,
             left=left,
             by=request.by,
             redrive_id=redrive.redrive_id,
         )
-        return Redriven(redrive.redrive_id, len(keys), left)
+        return Redriven(redrive.redrive_id, count, left)
+
+    def _redrive_part(
+        self,
+        request: BlobsRequest,
+        row: OperationRow,
+        properties: Properties | None,
+        redrive: Redrive,
+        stored: Mapping[str, BlobRow] | None,
+        within: str,
+    ) -> tuple[int, int]:
+        """Redrive the blobs whose keys begin so; returns how many, and how many of them are left given up."""
+        operation = request.message.operation
+        rows = self._results.revise(operation, lambda rows: _taken_up(rows, request, redrive.at), stored, within)
+        keys = [key for key, each in rows.items() if _is_taken_up(each) and _is_asked_for(each, request)]
+        if keys:
+            whole = _retry_message(request, row, properties, redrive, [rows[key] for key in keys])
+            rows = self._reenqueuer.enqueue(whole, keys, rows, timedelta, within)
+        return len(keys), sum(given_up_as(each) is not None or _is_taken_up(each) for each in rows.values())
 
     def redrive_messages(self, queue_name: str, poison: Queue, queue: Queue, by: str, most: int | None) -> Redriven:
         """Put the messages of a poison queue back on their queue, as many as there are now or ``most``.
@@ -231,7 +249,8 @@ def _check_urls(request: BlobsRequest, rows: Iterable[BlobRow]) -> None:
     found = []
     for row in rows:
         named = _named(row, request)
-        found.append(named)
+        if named:
+            found.append(named)
         if named and names_another(named, row.report.url):
             raise RedriveRefused(
                 f"the URL that is given for a blob leads elsewhere than {row.report.url}, which failed: submit what is "

@@ -18,7 +18,7 @@ from shared.ambient import Ambient
 from shared.backoff import put_back_delay
 from shared.blob_access import Access, AccessFailed, NoBlob
 from shared.errors import AccessRefused, KustoError, OperationNotFound, RequestRejected, Unavailable
-from shared.many_blobs import ManyBlobs
+from shared.many_blobs import MOST_AT_ONCE, ManyBlobs
 from shared.messages import MOST_BLOBS, Lineage, NamedBlob, OperationMessage, RetryBlob, RetryMessage, write_retry
 from shared.model import (
     MOST_COUNT,
@@ -46,7 +46,7 @@ from shared.retry_decision import (
     resubmission_properties,
 )
 from shared.retry_rows import CLAIM, Items, RetryRows, blob_of, items_of
-from shared.settle import MOST_AT_ONCE, Settler
+from shared.settle import Settler
 from shared.store.results import Results, Within
 from shared.telemetry import event
 from shared.tracing import step

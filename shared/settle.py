@@ -20,7 +20,7 @@ from itertools import batched
 from shared import given_up, metrics
 from shared.ambient import Ambient
 from shared.backoff import retry_delay
-from shared.many_blobs import ManyBlobs, prefixes
+from shared.many_blobs import MOST_AT_ONCE, ManyBlobs, prefixes
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
 from shared.model import BlobReport, BlobStatus, Operation, OperationState, RetryState, StatusReport
 from shared.outcome import (
@@ -42,9 +42,6 @@ from shared.store.results import Contended, OperationChange, Results
 from shared.store.tables import GROUP, Conflict
 from shared.telemetry import event
 from shared.tracing import within
-
-MOST_AT_ONCE = 5_000
-"""Blobs of an operation whose rows are held in memory at once, 2 to 3 KiB each; those of more are taken in parts."""
 
 type _WriteFirst = Callable[[list[BlobRow]], list[BlobRow]]
 """Writes rows of an operation that has none yet, and returns them with their ETags."""

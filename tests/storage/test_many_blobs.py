@@ -1,16 +1,19 @@
 """An operation of very many blobs is settled in parts: each step is safe to repeat, and what is done stays done."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared import many_blobs
+from shared import many_blobs, redrive, resubmit
 from shared.many_blobs import ManyBlobs
+from shared.messages import OperationMessage
 from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
 from shared.records import BlobRow
+from shared.redrive import BlobsRequest
 from tests.support.parts import Parts, blob
 
 COUNT = 300
@@ -181,3 +184,45 @@ def test_what_can_not_be_enqueued_in_time_is_given_up_in_parts(parts: Parts, mon
     assert not parts.is_outstanding(operation)
     states = Counter(each.retry_state for each in parts.blobs(operation))
     assert states == {RetryState.NONE: 270, RetryState.NOT_RESUBMITTABLE: 30}
+
+
+def test_a_redrive_takes_the_parts_one_by_one(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redrive, "MOST_AT_ONCE", 100)
+    operation = parts.register("op")
+    reports = [blob(url(number), "Failed", "Permanent" if number % 10 else None) for number in range(COUNT)]
+    say(parts, reports)
+    parts.tick()
+    assert retried(parts) == Counter()
+    request = BlobsRequest(OperationMessage(operation, properties={"format": "csv"}), "ada", frozenset({"Unknown"}))
+    assert parts.redriver.redrive_blobs(request).count == 30
+    assert retried(parts) == Counter(url(number) for number in range(0, COUNT, 10))
+    pointer = parts.results.pointer(operation)
+    assert pointer is not None
+    row = parts.tables["Operations"].get(pointer.partition, pointer.row)
+    assert row is not None
+    assert row["RetriedBlobs"] == 30
+    again = parts.redriver.redrive_blobs(request)
+    assert (again.count, again.left) == (0, 270)
+
+
+def test_a_retry_message_reads_the_rows_of_its_part_alone(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resubmit, "MOST_AT_ONCE", 100)
+    operation = parts.register("op")
+    say(parts, blobs(lambda number: number % 10 == 0))
+    parts.tick()
+    read: list[int] = []
+    query = parts.tables["Blobs"].query
+
+    def query_noted(*args: Any, **more: Any) -> Iterator[Any]:  # noqa: ANN401, passed on
+        found = list(query(*args, **more))
+        read.append(len(found))
+        return iter(found)
+
+    monkeypatch.setattr(parts.tables["Blobs"], "query", query_noted)
+    while messages := parts.retries():
+        for message in messages:
+            parts.resubmitter.handle(message)
+    assert read
+    assert max(read) < COUNT / 4
+    states = Counter(each.retry_state for each in parts.blobs(operation))
+    assert states == {RetryState.NONE: 270, RetryState.RESUBMITTED: 30}

@@ -11,6 +11,7 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 from azure.storage.queue import QueueClient
 
+from shared import redrive as redriving
 from shared.messages import MOST_BYTES, Lineage, NamedBlob, OperationMessage
 from shared.model import Counts, Operation, OperationState, RetryState
 from shared.queues import Queue
@@ -55,6 +56,14 @@ def retried(parts: Parts, operation: Operation) -> int:
 
 def acts(parts: Parts) -> list[Any]:
     return list(parts.tables["Redrives"].query("PartitionKey ge @any", {"any": ""}))
+
+
+@pytest.fixture(params=["of few blobs", "of very many"], autouse=True)
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the operations are taken for whose blobs are redriven."""
+    if request.param == "of very many":
+        monkeypatch.setattr(redriving, "MOST_AT_ONCE", -1)
+    return str(request.param)
 
 
 def test_what_was_given_up_is_submitted_once_more_and_nothing_else(parts: Parts) -> None:

@@ -16,6 +16,7 @@ from shared.blob_access import AsIs
 from shared.bulk_poll import BulkAsker
 from shared.endpoints import Endpoints
 from shared.errors import KustoError, OperationNotFound
+from shared.many_blobs import MOST_AT_ONCE
 from shared.messages import Defaults, NamedBlob, OperationMessage, RetryMessage, read_retry
 from shared.model import (
     BlobReport,
@@ -38,7 +39,7 @@ from shared.register import Registrar
 from shared.resubmit import Resubmitter
 from shared.retry_decision import Rules
 from shared.settings import Polling, Retrying
-from shared.settle import MOST_AT_ONCE, Settler
+from shared.settle import Settler
 from shared.store.outstanding import OutstandingOperations
 from shared.store.protocol import Tables
 from shared.store.redrives import Redrives
