@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import IO, Any
 
 from shared.keys import LONGEST_KEY, escape, utf16_length
@@ -193,8 +194,12 @@ def _blob(fields: _Fields) -> BlobReport:
 
 def _listed(kind: type[StrEnum], text: str | None) -> str | None:
     """The enum's spelling of a value that it lists in any casing, else the text as it came."""
-    spellings = {member.value.lower(): member.value for member in kind}
-    return text and spellings.get(text.lower(), text)
+    return text and _spellings(kind).get(text.lower(), text)
+
+
+@cache
+def _spellings(kind: type[StrEnum]) -> Mapping[str, str]:
+    return {member.value.lower(): member.value for member in kind}
 
 
 def _redacted(fields: _Fields, name: str) -> str | None:
