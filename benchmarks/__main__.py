@@ -6,9 +6,14 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+
+from benchmarks import aims
 
 BENCHMARKS = (
     "clients",
@@ -26,7 +31,13 @@ BENCHMARKS = (
 
 RESULTS = Path(__file__).with_name("results.md")
 
-_HEAD = "# Results\n\nWritten by `./dev bench`; `./dev bench NAME` renews one section.\n"
+_HEAD = """\
+# Results
+
+Written by `./dev bench`; `./dev bench NAME` renews one section. Each begins with the machine that it was measured on
+and how long that took. Read ratios and counts: other machines differ. A **floor** is the least that such work takes,
+measured beside it. What follows from the figures is in docs/performance.md, docs/watching.md and docs/scale.md.
+"""
 _SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -41,16 +52,33 @@ def _commit() -> str:
     return (commit or "unknown") + (" and changes since" if changes else "")
 
 
-def _circumstances() -> str:
+def _circumstances(seconds: float) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}."
+        f"{platform.machine()}, Python {platform.python_version()}; measured in {seconds:.0f} s."
     )
 
 
 def _sections() -> dict[str, str]:
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     return {name: body.strip() for name, body in _SECTION.findall(text)}
+
+
+def _written(sections: Mapping[str, str]) -> str:
+    in_order = {name: sections[name] for name in BENCHMARKS if name in sections}
+    parts = (_HEAD, aims.summary(in_order), *(f"## {name}\n\n{text}" for name, text in in_order.items()))
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _measure(names: list[str]) -> None:
+    for number, name in enumerate(names, 1):
+        print(f"== {name}, {number} of {len(names)}", flush=True)
+        began = time.monotonic()
+        section = import_module(f"benchmarks.{name}").measure().strip()
+        section = f"{_circumstances(time.monotonic() - began)}\n\n{section}"
+        print(section, flush=True)
+        # Read again, as another run may have written other sections meanwhile.
+        RESULTS.write_text(_written(_sections() | {name: section}), encoding="utf-8")
 
 
 def main() -> None:
@@ -62,12 +90,10 @@ def main() -> None:
     names = parser.parse_args().names or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    sections = _sections()
-    for name in names:
-        sections[name] = f"{_circumstances()}\n\n{import_module(f'benchmarks.{name}').measure().strip()}"
-        print(sections[name])
-        parts = [_HEAD, *(f"## {each}\n\n{sections[each]}\n" for each in BENCHMARKS if each in sections)]
-        RESULTS.write_text("\n".join(parts), encoding="utf-8")
+    try:
+        _measure(names)
+    except KeyboardInterrupt:
+        sys.exit("stopped; results.md has the sections that were finished")
 
 
 if __name__ == "__main__":

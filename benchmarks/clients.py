@@ -21,6 +21,7 @@ import aiohttp
 import urllib3
 
 from benchmarks import plots
+from benchmarks.aims import Aim, table
 from benchmarks.floor import (
     HEADERS,
     THREADS,
@@ -48,6 +49,9 @@ MOST = 1_500
 
 _SECONDS = 0.6
 """A round takes a client about that long where the latency is all that it waits for."""
+LEAST_CAPACITY = 3
+"""Times the floor's rate that the simulator must be able to answer, or it is the simulator that is measured."""
+
 _FAST_PROCESSES = 2
 _FAST_ROUNDS = 3
 _FAST_OPERATIONS = 5_000
@@ -132,6 +136,7 @@ def _fast_rate(uri: str) -> float:
 
 def _capacity(uri: str) -> float:
     """Requests a second that the simulator answers, the best of several times: what it can, not what it may."""
+    print("clients: what the simulator can answer", flush=True)
     with ProcessPoolExecutor(_FAST_PROCESSES, get_context("spawn")) as processes:
         return max(sum(processes.map(_fast_rate, [uri] * _FAST_PROCESSES)) for _ in range(_FAST_ROUNDS))
 
@@ -181,7 +186,9 @@ def _result(measured: Measured, capacity: float) -> Result:
     processor = {
         client: median(each.processor_seconds_each for each in rates) for client, rates in measured[0.0].items()
     }
-    return Result(per_second, processor, capacity)
+    # A client alone may get more than several that share the processor with each other.
+    seen = (each.per_second for rates in measured[0.0].values() for each in rates)
+    return Result(per_second, processor, max(capacity, *seen))
 
 
 def conclusion(result: Result) -> str:
@@ -211,13 +218,16 @@ def _ms(seconds: float) -> str:
 
 def _report(result: Result) -> str:
     heads = ["Client", *(f"Rate at {_ms(latency)} ms ÷ floor's" for latency in LATENCIES), "Processor time ÷ floor's"]
-    table = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     series = {}
     for client in _CLIENTS:
         shares = [result.share(client, latency) for latency in LATENCIES]
-        table.append([client, *(f"{each:.2f}" for each in [*shares, result.processor_share(client)])])
+        lines.append([client, *(f"{each:.2f}" for each in [*shares, result.processor_share(client)])])
         series[client.replace("`", "")] = [(1000 * at, share) for at, share in zip(LATENCIES, shares, strict=True)]
     answers = result.capacity / result.per_second[0.0][_FLOOR]
+    aim = Aim(
+        f"The simulator answers at least {LEAST_CAPACITY} times the floor", f"{answers:.1f}", answers >= LEAST_CAPACITY
+    )
     floors = ", ".join(f"{result.per_second[each][_FLOOR]:,.0f} at {_ms(each)} ms" for each in LATENCIES)
     plot = plots.lines(
         "clients",
@@ -231,7 +241,9 @@ One process, {THREADS} threads (aiohttp: tasks), medians of {ROUNDS} rounds in t
 requests a second: {floors}. The simulator, a process of its own, can answer
 {answers:.1f} times the floor's without latency; that is when processor time was measured.
 
-{"\n".join(f"| {' | '.join(line)} |" for line in table)}
+{table([aim])}
+
+{"\n".join(f"| {' | '.join(line)} |" for line in lines)}
 
 {conclusion(result)}
 

@@ -7,12 +7,13 @@ turns, from this process; what is told is a share of the floor's rate, and a mul
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from azure.storage.queue import QueueClient
 
-from benchmarks import plots
+from benchmarks import aims, plots
+from benchmarks.aims import Aim
 from benchmarks.floor import THREADS, Rate, crowd_operations
 from benchmarks.floor import floor as measure_floor
 from benchmarks.instance import FINISHED, Population, Surroundings, surroundings
@@ -21,8 +22,10 @@ from local.adx_simulator import Crowd
 from shared.ambient import Ambient
 from shared.app import Tracker
 
-AIM = 0.8
-"""Of the floor's rate, from a thousand outstanding operations on."""
+AIM, AIM_FROM = 0.8, 1_000
+"""Of the floor's rate, from so many outstanding operations on."""
+AIM_FLAT = 1.25
+"""How much more of the processor a poll may take with the most operations outstanding than with ``AIM_FROM``."""
 
 LATENCIES = (0.0, 0.02, 0.1)
 """Seconds that the simulator waits before each answer."""
@@ -34,6 +37,8 @@ _SEGMENT = 125
 """Messages between two looks at the floor."""
 _MOST_MESSAGES = 375
 """Of a tick that are handled, as those of a hundred thousand operations take minutes."""
+_INEXACT = 0.05
+"""By what share the polls of some of the batches may differ from their share of what was due: not all are full."""
 _FLOOR_SECONDS, _FLOOR_RATE = 1.0, 2_000.0
 """How long one look at it takes, about, where ADX answers at once."""
 
@@ -87,7 +92,7 @@ class Round:
         tick: The tick alone: all of it where it polls itself, else the handing out.
         whole: The tick, and what was polled of that which it handed out.
         floor: What was measured before, after and, where it took long, in between.
-        storage: Requests to Table Storage.
+        storage: Requests to Table Storage; of a tick that handed out more than was polled, that share of its own.
     """
 
     outstanding: int
@@ -95,7 +100,7 @@ class Round:
     tick: Spent
     whole: Spent
     floor: Sequence[Rate]
-    storage: int
+    storage: float
 
     @property
     def floor_rate(self) -> float:
@@ -158,26 +163,31 @@ class Bench:
         """
         crowd = self._population.plant(outstanding, due)
         self._around.adx.configure(latency_seconds=latency)
-        floor = [self._look_at_floor(crowd, latency)]
-        requests = self._around.tables.requests()
-        tick = self._spent(self._tracker.poll_operations)
-        sent = self._queue.get_queue_properties().approximate_message_count or 0
-        left, batches = min(sent, _MOST_MESSAGES), Spent()
-        while left > 0:
-            most = min(left, _SEGMENT)
-            batches += self._spent(lambda most=most: self._host.drain(most))  # type: ignore[misc]  # its own value
-            left -= most
-            floor.append(self._look_at_floor(crowd, latency))
-        storage = self._around.tables.requests() - requests
-        self._queue.clear_messages()
         due = outstanding if due is None else due
-        polls, details = tick.polls + batches.polls, tick.details + batches.details
-        is_part = sent > _MOST_MESSAGES
-        if (polls != due and not is_part) or abs(details - polls * FINISHED) > polls * FINISHED / 2:
-            raise RuntimeError(f"of {due} operations {polls} were asked for, and {details} for details")
+        floor = [self._look_at_floor(crowd, latency)]
+        before = self._around.tables.requests()
+        tick, _ = self._spent(self._tracker.poll_operations)
+        after_tick = self._around.tables.requests()
+        sent = self._queue.get_queue_properties().approximate_message_count or 0
+        batches, handled = Spent(), 0
+        while handled < min(sent, _MOST_MESSAGES):
+            most = min(sent - handled, _SEGMENT)
+            spent, taken = self._spent(lambda most=most: self._host.drain(most))  # type: ignore[misc]  # its own value
+            if not taken:
+                break
+            batches, handled = batches + spent, handled + taken
+            floor.append(self._look_at_floor(crowd, latency))
+        after_batches = self._around.tables.requests()
+        self._queue.clear_messages()
+        polls = tick.polls + batches.polls
+        is_part, details = handled < sent, tick.details + batches.details
+        part = due * handled / sent if is_part else due
+        expect(part, polls, details, inexact=_INEXACT if is_part else 0.0)
         # The handing out of what is not polled is not a cost of what is.
-        whole = batches + tick.part(polls / due)
-        return Round(outstanding, latency, tick, replace(whole, polls=polls), floor, storage)
+        share = polls / due
+        whole = replace(batches + tick.part(share), polls=polls, details=details)
+        storage = share * (after_tick - before) + after_batches - after_tick
+        return Round(outstanding, latency, tick, whole, floor, storage)
 
     def _look_at_floor(self, crowd: Crowd, latency: float) -> Rate:
         # About as many as it can ask for in the time.
@@ -185,12 +195,13 @@ class Bench:
         operations = crowd_operations(crowd, self._around.adx.uri, min(crowd.count, round(most)))
         return measure_floor(operations * (round(most) // len(operations)))
 
-    def _spent(self, act: Callable[[], object]) -> Spent:
+    def _spent[T](self, act: Callable[[], T]) -> tuple[Spent, T]:
+        """What something took, and what it returned."""
         asked, seconds, cpu = self._asked(), time.perf_counter(), time.process_time()
-        act()
+        returned = act()
         seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
         polls, details = (self._asked()[each] - asked[each] for each in (False, True))
-        return Spent(polls, details, seconds, cpu)
+        return Spent(polls, details, seconds, cpu), returned
 
     def _asked(self) -> Counter[bool]:
         """How often ADX was asked, without details and with."""
@@ -198,6 +209,16 @@ class Bench:
         for each in self._around.adx.requests().counts:
             asked[each.details] += each.count
         return asked
+
+
+def expect(due: float, polls: int, details: int, *, inexact: float = 0.0) -> None:
+    """Whether what was due was asked for, but for ``inexact``, the share by which a part of the batches may differ.
+
+    Raises:
+        RuntimeError: it was not, or what has ended was not asked for once more.
+    """
+    if abs(polls - due) > due * inexact or abs(details - polls * FINISHED) > polls * FINISHED / 2:
+        raise RuntimeError(f"of {due:,.0f} operations {polls:,} were asked for, and {details:,} for details")
 
 
 def _rounds(bench: Bench) -> Iterator[Round]:
@@ -271,6 +292,25 @@ def _flat_table(rounds: Sequence[Round]) -> str:
     )
 
 
+def _aims(grouped: Mapping[tuple[float, int], Sequence[Round]]) -> list[Aim]:
+    share = min(
+        _median(some, lambda each: each.share) for (_, outstanding), some in grouped.items() if outstanding >= AIM_FROM
+    )
+    least, most = (_median(grouped[0.0, size], lambda each: each.cpu) for size in (AIM_FROM, max(_ROUNDS)))
+    return [
+        Aim(
+            f"Polls a second from {AIM_FROM:,} outstanding on, at each latency: at least {AIM} of the floor's",
+            f"{share:.2f} at its least",
+            share >= AIM,
+        ),
+        Aim(
+            f"Processor time of a poll with {max(_ROUNDS):,} outstanding ÷ with {AIM_FROM:,}: at most {AIM_FLAT}",
+            f"{most / least:.2f}",
+            most / least <= AIM_FLAT,
+        ),
+    ]
+
+
 def _report(rounds: Sequence[Round], flat: Sequence[Round]) -> str:
     grouped = _grouped(rounds)
     head = [
@@ -311,6 +351,8 @@ are settled. Up to POLL_INLINE_LIMIT due, the tick polls; above that it hands ou
 queue and polled, {messages_at_once()} at once: both count, with their requests to the queue. Floor: bare requests in as
 many threads, in turns with it. Medians of up to {max(_ROUNDS.values())} rounds; of the largest, {_MOST_MESSAGES}
 batches are polled. The table service is in memory and answers at once.
+
+{aims.table(_aims(grouped))}
 
 {_table(head, rows)}
 
