@@ -130,7 +130,7 @@ _MOVE_CPU = 0.0001
 _SETTLE_CPU = 0.0017
 _RESUBMIT_CPU = 0.018
 _IDLE_CPU = 0.015
-_SEND_CPU = 0.004
+_SEND_CPU = 0.002
 """Seconds of processor time of each step in the app's process, on one core of a developer's machine. Measured. A status
 comes with the reading of its due row, a sending with that of the batch's; 8 ms of a resubmission are what an operation
 with a retry takes longer to settle."""
@@ -140,8 +140,8 @@ _WAIT = 0.05
 """Seconds an invocation waits for its requests beside that. Assumed."""
 _LEAST_SECONDS = 1.0
 """The shortest time that is billed. Documented."""
-_SIDE_BY_SIDE = 24
-"""Messages at once in an instance: ``batchSize`` and ``newBatchThreshold``."""
+_SIDE_BY_SIDE = 5
+"""Messages at once in an instance: the host hands it up to 24, and the worker has four threads more than cores."""
 _PRUNE_CPU = 0.003
 """To prune one operation. Measured like the others."""
 _PRUNES = _SECONDS / 600

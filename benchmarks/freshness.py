@@ -187,6 +187,7 @@ def as_many_requests(requests: float) -> list[Fresh]:
 
 def measure() -> str:
     """Simulate, and return a Markdown section."""
+    print("freshness: simulated operations of each kind", flush=True)
     polling = costs.POLLING
     least, most = (round(each.total_seconds()) for each in (polling.min_interval, polling.max_interval))
     name = f"adaptive, {least} s to {most} s, growing by {backoff.GROWTH - 1:.0%}"

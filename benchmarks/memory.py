@@ -110,7 +110,7 @@ def _working_set(
         instance.wait_until(lambda lines: len(lines) > 1 or None, seconds=_POLL_SECONDS)
         found = WorkingSet(outstanding, collector is not None, started, sampler.end())
     _empty_queue(around)
-    print(f"{outstanding:,} outstanding: {found.most:.0f} MiB", flush=True)
+    print(f"memory: {outstanding:,} outstanding, {found.most:.0f} MiB", flush=True)
     return found
 
 
@@ -317,6 +317,7 @@ def _starts(compiled: Mapping[str, str], as_deployed: Mapping[str, str]) -> list
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     # The first round reads files that the next ones find in memory.
     for number in range(_IMPORTS + 1):
+        print(f"memory: imports, round {number} of {_IMPORTS}", flush=True)
         for name, (code, environment) in cases.items():
             seconds, cpu, _ = _python(code, environment=environment)
             if number:

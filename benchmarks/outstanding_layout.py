@@ -491,7 +491,7 @@ and one row a poll.
 
 
 def _progress(text: str) -> None:
-    print(text, flush=True)
+    print(f"outstanding_layout: {text}", flush=True)
 
 
 def measure() -> str:

@@ -163,7 +163,7 @@ def count(stage: Stage) -> Counted:
     began = time.monotonic()
 
     def told(what: str, life: Life) -> Life:
-        print(f"{what}: {life.operations} watched, {time.monotonic() - began:.0f} s", flush=True)
+        print(f"peers: {what}, {life.operations} watched, {time.monotonic() - began:.0f} s", flush=True)
         return life
 
     ours = {AIM_BLOBS: told("20 blobs", stage.watch(CROWD, AIM_BLOBS, times[:AIM_POLLS]))}

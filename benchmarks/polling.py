@@ -239,7 +239,7 @@ def _flat_rounds(bench: Bench) -> Iterator[Round]:
 
 def _told(done: Round) -> Round:
     print(
-        f"{done.outstanding:,} outstanding, {done.latency * 1000:g} ms: {done.share:.2f} of the floor's rate, "
+        f"polling: {done.outstanding:,} outstanding, {done.latency * 1000:g} ms: {done.share:.2f} of the floor's rate, "
         f"{done.cpu:.1f} times its processor time",
         flush=True,
     )

@@ -104,7 +104,8 @@ def _measure(around: Surroundings) -> dict[str, list[Rate]]:
         }
         rates: dict[str, list[Rate]] = {name: [] for name in acts}
         # The first round opens connections; it doesn't count.
-        for _ in range(ROUNDS + 1):
+        for number in range(ROUNDS + 1):
+            print(f"registration: round {number} of {ROUNDS}", flush=True)
             for name, act in acts.items():
                 rates[name].append(_rate(act, around.tables, threads, numbers))
         registered = len(around.tables.rows("IngestionOperations"))

@@ -75,7 +75,7 @@ class Setup:
     lasts: timedelta
     adx_limit: float = math.inf
     latency: float = 0.05
-    cpu: float = 0.0007
+    cpu: float = 0.0005
     cores: float = 1.0
     tick: float = 15.0
     a_target: int = 24
@@ -341,8 +341,8 @@ class Paper:
 
 def measure() -> str:
     """Simulate, and return a Markdown section."""
-    figures = [Simulation(Setup(size, lasts)).run() for lasts in LASTS for size in OUTSTANDING]
-    limited = [Simulation(Setup(OUTSTANDING[-1], LASTS[-1], adx_limit=limit)).run() for limit in ADX_LIMITS]
+    figures = [_simulated(Setup(size, lasts)) for lasts in LASTS for size in OUTSTANDING]
+    limited = [_simulated(Setup(OUTSTANDING[-1], LASTS[-1], adx_limit=limit)) for limit in ADX_LIMITS]
     series = {
         f"{_minutes(lasts)} min, p{share:.0%}".replace("%", ""): [
             (each.setup.outstanding, each.lag(share)) for each in figures if each.setup.lasts == lasts
@@ -382,11 +382,18 @@ def measure() -> str:
     )
 
 
+def _simulated(setup: Setup) -> Figures:
+    limit = "" if math.isinf(setup.adx_limit) else f", ADX answers {setup.adx_limit:,.0f} a second"
+    print(f"scale: {setup.outstanding:,} outstanding, {_minutes(setup.lasts)} minutes each{limit}", flush=True)
+    return Simulation(setup).run()
+
+
 def _premises(setup: Setup) -> str:
     return (
         f"Simulated with ADX answering in {setup.latency * 1000:.0f} ms, {setup.cpu * 1000:.1f} ms of processor time "
         f"a poll, one core an instance: it can do {setup.instance_rate:.0f} polls/s. The timer runs each "
-        f"{setup.tick:.0f} s, so a poll is late by half of that when nothing waits. Paper: by the formulas of "
+        f"{setup.tick:.0f} s, so a poll is late by half of that when nothing waits. Storage has no limits here: "
+        "where rows a second are more than 20,000, an account would refuse some. Paper: by the formulas of "
         "docs/scale.md."
     )
 
