@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import import_module
@@ -70,15 +71,23 @@ def _written(sections: Mapping[str, str]) -> str:
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _measure(names: list[str]) -> None:
+def _measure(names: list[str]) -> list[str]:
+    """Measure and write down one after the other; returns those that have failed, whose sections stay as they were."""
+    failed: list[str] = []
     for number, name in enumerate(names, 1):
         print(f"== {name}, {number} of {len(names)}", flush=True)
         began = time.monotonic()
-        section = import_module(f"benchmarks.{name}").measure().strip()
+        try:
+            section = import_module(f"benchmarks.{name}").measure().strip()
+        except Exception:  # noqa: BLE001  # the others are measured all the same
+            traceback.print_exc()
+            failed.append(name)
+            continue
         section = f"{_circumstances(time.monotonic() - began)}\n\n{section}"
         print(section, flush=True)
         # Read again, as another run may have written other sections meanwhile.
         RESULTS.write_text(_written(_sections() | {name: section}), encoding="utf-8")
+    return failed
 
 
 def main() -> None:
@@ -91,9 +100,11 @@ def main() -> None:
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     try:
-        _measure(names)
+        failed = _measure(names)
     except KeyboardInterrupt:
         sys.exit("stopped; results.md has the sections that were finished")
+    if failed:
+        sys.exit(f"failed, and not renewed in results.md: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
