@@ -187,8 +187,7 @@ def _result(measured: Measured, capacity: float) -> Result:
         client: median(each.processor_seconds_each for each in rates) for client, rates in measured[0.0].items()
     }
     # A client alone may get more than several that share the processor with each other.
-    seen = (each.per_second for rates in measured[0.0].values() for each in rates)
-    return Result(per_second, processor, max(capacity, *seen))
+    return Result(per_second, processor, max(capacity, *per_second[0.0].values()))
 
 
 def conclusion(result: Result) -> str:
