@@ -290,7 +290,9 @@ class Poller:
         report = self._kusto.status(before.operation, details=True)
         standing = self._settler.record(before, report)
         recorded = accounted_failures(report, recorded)
-        last = replace(after_report(before, report, recorded, now, self._pace), pointer_etag="")
+        # As long as no blob is written down, the pointer is unmarked.
+        pointer_etag = "" if standing.counts.total else before.pointer_etag
+        last = replace(after_report(before, report, recorded, now, self._pace), pointer_etag=pointer_etag)
         if is_finished(report, before.named_blobs) and not standing.is_overtaken:
             return self._settler.ending(before, last, standing)
         if is_overdue(before, now, polling):

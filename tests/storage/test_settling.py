@@ -340,6 +340,18 @@ def test_what_was_written_down_before_a_crash_is_tried_again_though_adx_shows_no
     assert len(parts.retries()) == 1
 
 
+def test_a_pointer_stands_for_no_blobs_until_it_is_marked(parts: Parts) -> None:
+    operation = parts.register("op", A)
+    # Details without a blob: nothing is written down, and what comes next still has to mark the pointer.
+    parts.adx.reports["op"] = StatusReport(Counts(succeeded=1), ())
+    parts.tick()
+    parts.adx.says("op", blob(A, "Succeeded"))
+    parts.tick()
+    pointer = parts.results.pointer(operation)
+    assert pointer is not None
+    assert pointer.etag == ""
+
+
 def test_rows_that_somebody_else_has_changed_are_settled_with_a_look_at_them(parts: Parts) -> None:
     operations = [parts.register(f"op{number}", A) for number in range(4)]
     for operation in operations:
