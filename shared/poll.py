@@ -8,11 +8,11 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import chain
+from functools import partial
 from typing import Protocol
 
 from shared import metrics
@@ -43,7 +43,7 @@ from shared.queues import Queue
 from shared.records import Outstanding
 from shared.redaction import redacted_line
 from shared.settle import Ending, OperationGone, Settler, tell
-from shared.side_by_side import side_by_side
+from shared.side_by_side import also_here, side_by_side
 from shared.store.handed_out import poll_time_left
 from shared.store.outstanding import OutstandingOperations
 from shared.telemetry import Seldom, event
@@ -164,7 +164,7 @@ class Poller:
         answered = self._ask_in_bulk(due, run)
         self._write_back(answered.moves, run)
         try:
-            for steps in self._side_by_side(lambda before: self._poll_safely(before, run), answered.left):
+            for steps in self._polled(answered.left, run):
                 self._write_back(steps, run)
         except TimeoutError:
             metrics.record(metrics.POLLS_ERRORS, kind="overran")
@@ -194,10 +194,10 @@ class Poller:
             return Answered([], due)
         return self._bulk.ask(due, run.is_over, lambda operation, error: self._take_note(operation, error, run))
 
-    def _side_by_side[T](self, act: Callable[[T], Step | None], each: Iterable[T]) -> Iterator[list[Step]]:
+    def _polled(self, due: Iterable[Outstanding], run: _Run) -> Iterator[list[Step]]:
         return side_by_side(
-            act,
-            each,
+            partial(self._poll_safely, run=run),
+            due,
             executor=self._executor,
             threads=self._pace.polling.concurrency,
             most_seconds=(self._budget + _PATIENCE).total_seconds(),
@@ -247,7 +247,9 @@ class Poller:
         for each in steps:
             endings.append(each) if isinstance(each, Ending) else moves.append(each)
         ended, left = self._settler.end_together(endings)
-        for each in chain.from_iterable(self._side_by_side(lambda ending: self._end_safely(ending, run), left)):
+        # Polls may have all threads: what has come of others is not to wait for them.
+        threads = self._pace.polling.concurrency
+        for each in also_here(partial(self._end_safely, run=run), left, executor=self._executor, threads=threads):
             ended.append(each) if isinstance(each, Ending) else moves.append(each)
         by_key = {each.before.operation.key: each for each in ended}
         for before in self._outstanding.write_back(moves, [each.before for each in ended]):

@@ -37,20 +37,9 @@ def side_by_side[T, R](
     """
     left = deque(each)
     done: deque[R] = deque()
-
-    def work() -> None:
-        while left:
-            try:
-                one = left.popleft()
-            except IndexError:
-                # Another thread was faster with the last one.
-                return
-            if (result := act(one)) is not None:
-                done.append(result)
-
     ends = time.monotonic() + most_seconds
     # Each in a copy of this context, by which the worker tells whose log lines they are.
-    running = {executor.submit(copy_context().run, work) for _ in range(min(len(left), threads))}
+    running = {executor.submit(copy_context().run, _work, act, left, done) for _ in range(min(len(left), threads))}
     while True:
         time_left = ends - time.monotonic()
         finished, running = wait(running, timeout=max(0.0, min(every_seconds, time_left)))
@@ -61,3 +50,37 @@ def side_by_side[T, R](
             return
         if time_left <= every_seconds:
             raise TimeoutError(f"after {most_seconds} seconds {len(running)} threads are not done")
+
+
+def also_here[T, R](act: Callable[[T], R | None], each: Iterable[T], *, executor: Executor, threads: int) -> list[R]:
+    """Act on each in the calling thread, and in those that are free: it goes on although none of them is.
+
+    Args:
+        act: What is done with one of them; it raises nothing.
+        each: All of them.
+        executor: Whose threads.
+        threads: How many at the most, this one included.
+
+    Returns:
+        What ``act`` has returned, without None.
+    """
+    left = deque(each)
+    done: deque[R] = deque()
+    helpers = [executor.submit(copy_context().run, _work, act, left, done) for _ in range(min(len(left), threads) - 1)]
+    _work(act, left, done)
+    for helper in helpers:
+        # One that has not begun has nothing left to do.
+        if not helper.cancel():
+            helper.result()
+    return list(done)
+
+
+def _work[T, R](act: Callable[[T], R | None], left: deque[T], done: deque[R]) -> None:
+    while left:
+        try:
+            one = left.popleft()
+        except IndexError:
+            # Another thread was faster with the last one.
+            return
+        if (result := act(one)) is not None:
+            done.append(result)

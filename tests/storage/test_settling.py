@@ -1,6 +1,7 @@
 """Registering, polling and settling on real tables and queues, with time moved by hand."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError
 
-from shared import keys, many_blobs
+from shared import keys, many_blobs, poll
 from shared.endpoints import Endpoints
 from shared.errors import AccessRefused, EndpointNotAllowed, OperationNotFound, RoleMissing, Throttled, Unavailable
 from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_batch
@@ -362,6 +363,33 @@ def test_rows_that_somebody_else_has_changed_are_settled_with_a_look_at_them(par
     parts.tick()
     assert {parts.row(operation).state for operation in operations} == {OperationState.SUCCEEDED}
     assert not any(map(parts.is_outstanding, operations))
+
+
+def test_an_end_is_written_although_polls_keep_all_threads_busy(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poll, "_WRITE_BACK_SECONDS", 0.05)
+    ended, waits = threading.Event(), []
+    end, status = parts.settler.end, parts.adx.status
+
+    def end_and_tell(ending: Ending) -> None:
+        end(ending)
+        ended.set()
+
+    def status_in_the_end(operation: Operation, *, details: bool) -> StatusReport:
+        if operation.operation_id != "quick":
+            waits.append(ended.wait(20))
+        return status(operation, details=details)
+
+    monkeypatch.setattr(parts.settler, "end", end_and_tell)
+    monkeypatch.setattr(parts.adx, "status", status_in_the_end)
+    # Its end needs a look at its row, as it has a retry.
+    parts.register("quick", A)
+    parts.adx.says("quick", blob(A, "Failed", "Transient"))
+    parts.later(seconds=1)
+    for number in range(8):
+        parts.register(f"slow{number}", A)
+        parts.adx.says(f"slow{number}", blob(A, "InProgress"))
+    parts.tick()
+    assert waits == [True] * 8
 
 
 def test_two_ticks_at_once_poll_and_settle_as_one(parts: Parts) -> None:
