@@ -248,13 +248,17 @@ class Poller:
             endings.append(each) if isinstance(each, Ending) else moves.append(each)
         ended, left = self._settler.end_together(endings)
         # Polls may have all threads: what has come of others is not to wait for them.
-        threads = self._pace.polling.concurrency
-        for each in also_here(partial(self._end_safely, run=run), left, executor=self._executor, threads=threads):
+        threads, end = self._pace.polling.concurrency, partial(self._end_safely, run=run)
+        one_by_one: list[Step] = also_here(end, left, executor=self._executor, threads=threads)
+        for each in one_by_one:
             ended.append(each) if isinstance(each, Ending) else moves.append(each)
         by_key = {each.before.operation.key: each for each in ended}
-        for before in self._outstanding.write_back(moves, [each.before for each in ended]):
+
+        def removed(before: Outstanding) -> None:
             run.count("settled")
             tell(by_key[before.operation.key])
+
+        self._outstanding.write_back(moves, [each.before for each in ended], removed)
 
     def _end_safely(self, ending: Ending, run: _Run) -> Step:
         """End one operation, or put it off: its next poll ends it."""

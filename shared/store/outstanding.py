@@ -8,7 +8,7 @@ touches nothing that isn't due (docs/decisions/outstanding-layout.md).
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched, chain, groupby, islice
@@ -188,8 +188,11 @@ class OutstandingOperations:
         )
 
     def write_back(
-        self, moves: Iterable[tuple[Outstanding, Outstanding]], ends: Iterable[Outstanding] = ()
-    ) -> list[Outstanding]:
+        self,
+        moves: Iterable[tuple[Outstanding, Outstanding]],
+        ends: Iterable[Outstanding],
+        removed: Callable[[Outstanding], None],
+    ) -> None:
         """Put each operation's next poll in the place of the last one, and stop watching those that have ended.
 
         One whose due row is gone was moved or removed by somebody else, and is left alone.
@@ -197,17 +200,23 @@ class OutstandingOperations:
         Args:
             moves: Operations as they were and as they are to be.
             ends: Operations as they were.
+            removed: Told of each of ``ends`` that this has removed, although others can't be written.
 
-        Returns:
-            Of ``ends``, those that this has removed.
+        Raises:
+            AzureError: some can't be written now.
         """
         steps = [_move(*pair) for pair in moves] + [_end(each) for each in ends]
         by_shard: dict[str, list[_Step]] = {}
         for step in steps:
             by_shard.setdefault(step.before.shard, []).append(step)
         groups = [list(group) for each in by_shard.values() for group in batched(each, MOST_STEPS, strict=False)]
-        written = chain.from_iterable(self._executor.map(self._write_group, groups))
-        return [step.before for step in written if step.is_end]
+        tasks = [self._executor.submit(self._write_group, group) for group in groups]
+        wait(tasks)
+        for step in chain.from_iterable(task.result() for task in tasks if not task.exception()):
+            if step.is_end:
+                removed(step.before)
+        for task in tasks:
+            task.result()
 
     def _write_group(self, group: Sequence["_Step"]) -> list["_Step"]:
         """Write one transaction, without those that somebody else was faster with; returns the others."""

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count, islice
@@ -18,7 +18,7 @@ from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_bat
 from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
 from shared.settle import Ending
 from shared.store.outstanding import LayoutMismatch
-from shared.store.tables import deletion, merger
+from shared.store.tables import Write, deletion, merger
 from tests.support.facts import POLLING
 from tests.support.parts import CLUSTER, RETRYING, START, EagerQueue, Parts, blob
 
@@ -277,6 +277,33 @@ def test_a_crash_before_the_watch_ends_is_made_good_by_the_next_poll(
     assert not parts.is_outstanding(operation)
     assert parts.row(operation) == settled
     assert caplog.text.count("operation.settled") == 1
+
+
+def test_an_end_is_told_although_what_is_written_with_it_fails(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    operations = [parts.register(f"op{number}", A) for number in range(40)]
+    for operation in operations:
+        parts.adx.says(operation.operation_id, blob(A, "Succeeded"))
+    broken = keys.shard(operations[0].key)
+    write = parts.tables["Outstanding"].write
+
+    def write_unless_broken(group: Sequence[Write]) -> list[str]:
+        if group[0][1]["PartitionKey"] == broken:
+            raise HttpResponseError("the partition is busy")
+        return write(group)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(parts.tables["Outstanding"], "write", write_unless_broken)
+        with pytest.raises(HttpResponseError, match="busy"):
+            parts.tick()
+    gone = [operation for operation in operations if not parts.is_outstanding(operation)]
+    assert {keys.shard(operation.key) for operation in operations} - {broken} == {keys.shard(o.key) for o in gone}
+    assert caplog.text.count("operation.settled") == len(gone)
+    parts.tick()
+    assert not any(map(parts.is_outstanding, operations))
+    assert caplog.text.count("operation.settled") == len(operations)
 
 
 def test_registering_that_was_cut_short_is_completed_by_the_next_delivery(
