@@ -98,7 +98,7 @@ class _Client(TableClient):
         """As the SDK's, for parameters that are texts: the rows that meet a filter, page by page.
 
         Raises:
-            HttpResponseError: the service has refused it.
+            HttpResponseError: the service has refused it, or the answer is none of its.
         """
         query = {"$filter": _filled(query_filter, parameters)} | ({"$select": ",".join(select)} if select else {})
         query |= {"$top": str(results_per_page)} if results_per_page else {}
@@ -108,7 +108,7 @@ class _Client(TableClient):
             response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
             if response.status_code != HTTPStatus.OK:
                 raise _refusal(response, response.status_code, response.text())
-            yield from map(_entity, json.loads(response.content)["value"])
+            yield from map(_entity, _rows(response))
             place = _next_place(response.headers)
 
     @override
@@ -134,6 +134,21 @@ class _Client(TableClient):
 def _filled(query_filter: str, parameters: Mapping[str, str]) -> str:
     quoted = {name: "'" + text.replace("'", "''") + "'" for name, text in parameters.items()}
     return _PARAMETER.sub(lambda found: quoted[found[1]], query_filter)
+
+
+def _rows(response: HttpResponse) -> Sequence[Mapping[str, Any]]:
+    """The rows of a page.
+
+    Raises:
+        HttpResponseError: it is none, but a gateway's for instance.
+    """
+    try:
+        rows = json.loads(response.content)["value"]
+    except (ValueError, KeyError, TypeError):
+        rows = None
+    if not isinstance(rows, list):
+        raise HttpResponseError("the answer is no listing", response=response)
+    return rows
 
 
 def _entity(fields: Mapping[str, Any]) -> Entity:

@@ -203,6 +203,14 @@ def test_a_listing_that_is_refused_is_an_error(status: int, code: str) -> None:
     assert error.value.status_code == status
 
 
+@pytest.mark.parametrize("body", ["<html>a gateway's page</html>", "[]", "{}", '{"value": 1}', ""])
+def test_an_answer_that_is_no_listing_is_an_error_of_the_service(body: str) -> None:
+    with ScriptedServer() as server:
+        server.answer(Reply(200, body.encode(), {"Content-Type": "text/html"}))
+        with pytest.raises(HttpResponseError, match="no listing"):
+            list(scripted(server).query("PartitionKey eq @p", {"p": "x"}))
+
+
 def scripted(server: ScriptedServer) -> Table:
     connection = f"AccountName=a;AccountKey=a2V5;TableEndpoint={server.origin}/a"
     return Table(Tables.from_connection_string(connection, retry_total=0).get_table_client("Things"))
