@@ -18,7 +18,7 @@ from typing import Any, override
 from urllib.parse import quote, urlencode
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, IncompleteReadError
 from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest, HttpResponse
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
@@ -105,7 +105,11 @@ class _Client(TableClient):
         place: dict[str, str] | None = {}
         while place is not None:
             url = f"{self.url}/{self.table_name}()?{urlencode(query | place, quote_via=quote)}"
-            response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
+            try:
+                response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
+            except IncompleteReadError:
+                # What breaks before the body is repeated by the SDK.
+                response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
             if response.status_code != HTTPStatus.OK:
                 raise _refusal(response, response.status_code, response.text())
             yield from map(_entity, _rows(response))

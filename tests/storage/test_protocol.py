@@ -8,13 +8,14 @@ from itertools import batched
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.data.tables import TableClient, TableTransactionError, UpdateMode
 
 from local.azurite import Azurite
 from shared.store.protocol import Tables
 from shared.store.tables import GROUP, Conflict, NotStorable, Row, Table, deletion, insertion, merger, replacement
 from tests.support.http_server import Reply, ScriptedServer
+from tests.support.raw_server import Connection, RawServer
 
 AWKWARD_TEXTS = (
     'it\'s 100% "quoted" / back\\slash',
@@ -211,6 +212,23 @@ def test_an_answer_that_is_no_listing_is_an_error_of_the_service(body: str) -> N
             list(scripted(server).query("PartitionKey eq @p", {"p": "x"}))
 
 
-def scripted(server: ScriptedServer) -> Table:
+def test_a_page_that_breaks_off_is_asked_for_again() -> None:
+    content = json.dumps({"value": [{"odata.etag": "W/a", "RowKey": "a"}]}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
+    answers = iter([content[:10], content, content[:10], content[:10], content])
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(head + next(answers))
+
+    with RawServer(serve) as server:
+        table = scripted(server)
+        assert [each["RowKey"] for each in table.query("PartitionKey eq @p", {"p": "x"})] == ["a"]
+        with pytest.raises(AzureError):
+            list(table.query("PartitionKey eq @p", {"p": "x"}))
+        assert server.accepted == 4
+
+
+def scripted(server: ScriptedServer | RawServer) -> Table:
     connection = f"AccountName=a;AccountKey=a2V5;TableEndpoint={server.origin}/a"
     return Table(Tables.from_connection_string(connection, retry_total=0).get_table_client("Things"))
