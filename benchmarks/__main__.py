@@ -1,4 +1,4 @@
-"""Runs the benchmarks named, or all of them, and writes ``results.md``: a section each, the others are kept."""
+"""Runs the benchmarks named, or all of them, and writes benchmarks/results.md: a section each, the others are kept."""
 
 import argparse
 import os
@@ -32,6 +32,9 @@ BENCHMARKS = (
 
 RESULTS = Path(__file__).with_name("results.md")
 
+# What this writes is no change of what is measured.
+_OWN = (":(exclude)results.md", ":(exclude)plots")
+
 _HEAD = """\
 # Results
 
@@ -48,7 +51,7 @@ def _commit() -> str:
         return "unknown"
     commit, changes = (
         subprocess.run([git, *command], cwd=RESULTS.parent, capture_output=True, text=True, check=False).stdout.strip()
-        for command in (["rev-parse", "--short=10", "HEAD"], ["status", "--porcelain"])
+        for command in (["rev-parse", "--short=10", "HEAD"], ["status", "--porcelain", "--", ":/", *_OWN])
     )
     return (commit or "unknown") + (" and changes since" if changes else "")
 
@@ -98,7 +101,7 @@ def main() -> None:
     )
     names = parser.parse_args().names or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}")
     try:
         failed = _measure(names)
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from shared import metrics
 from shared.bulk_poll import Answered, BulkAsker
+from shared.ending import Ending, tell
 from shared.errors import (
     AccessRefused,
     EndpointNotAllowed,
@@ -42,7 +43,7 @@ from shared.progress import (
 from shared.queues import Queue
 from shared.records import Outstanding
 from shared.redaction import redacted_line
-from shared.settle import Ending, OperationGone, Settler, tell
+from shared.settle import OperationGone, Settler
 from shared.side_by_side import also_here, side_by_side
 from shared.store.handed_out import poll_time_left
 from shared.store.outstanding import OutstandingOperations

@@ -12,11 +12,11 @@ import pytest
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from shared import keys, many_blobs, poll
+from shared.ending import Ending
 from shared.endpoints import Endpoints
 from shared.errors import AccessRefused, EndpointNotAllowed, OperationNotFound, RoleMissing, Throttled, Unavailable
 from shared.messages import Defaults, NamedBlob, OperationMessage, read_poll_batch
 from shared.model import BlobReport, Counts, Operation, OperationState, RetryState, StatusReport
-from shared.settle import Ending
 from shared.store.outstanding import LayoutMismatch
 from shared.store.tables import Write, deletion, merger
 from tests.support.facts import POLLING
