@@ -7,8 +7,6 @@ Its app settings are its environment, as the host hands them to the worker. It i
 import json
 import sys
 
-from azure.storage.queue import QueueClient
-
 import function_app
 from benchmarks.queue_host import QueueHost, host_json, logged_as_in_production, messages_at_once
 from shared.app import tracker
@@ -19,9 +17,9 @@ def main() -> None:
     settings, queues = function_app.settings, host_json()
     with logged_as_in_production():
         app = tracker(settings)
-        queue = QueueClient.from_connection_string(settings.storage.connection_string, settings.poll_queue)
         host = QueueHost(
-            queue,
+            settings.storage.connection_string,
+            settings.poll_queue,
             app.poll_batch,
             at_once=messages_at_once(),
             batch_size=queues["batchSize"],

@@ -138,7 +138,8 @@ class Bench:
         self._tracker = Tracker(settings, Ambient())
         self._queue = QueueClient.from_connection_string(around.azurite.connection_string, settings.poll_queue)
         self._host = QueueHost(
-            self._queue,
+            around.azurite.connection_string,
+            settings.poll_queue,
             self._tracker.poll_batch,
             at_once=messages_at_once(),
             batch_size=queues["batchSize"],
@@ -348,10 +349,10 @@ def _report(rounds: Sequence[Round], flat: Sequence[Round]) -> str:
     return f"""\
 An instance of the app with the default settings. {FINISHED:.0%} of the operations have ended, with one blob each, and
 are settled. Up to POLL_INLINE_LIMIT due, the tick polls; above that it hands out batches, which are taken off the
-queue and polled, {messages_at_once()} at once: both count, with their requests to the queue. Floor: bare requests in as
-many threads, in turns with it. Medians of up to {max(_ROUNDS.values())} rounds; of the largest, {_MOST_MESSAGES}
-batches are polled. The table service is in memory and answers at once; on few cores
-it takes some of the time from the poller, beside the simulator, with which alone the floor shares them.
+queue and polled, {messages_at_once()} at once: both count. Messages are taken and deleted by a process of their own, as
+the host has it. Floor: bare requests in as many threads, in turns with it. Medians of up to {max(_ROUNDS.values())}
+rounds; of the largest, {_MOST_MESSAGES} batches are polled. The table service is in memory and answers at once; on few
+cores it takes some of the time from the poller, beside the simulator, with which alone the floor shares them.
 
 {aims.table(_aims(grouped))}
 

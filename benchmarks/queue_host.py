@@ -2,16 +2,20 @@
 
 The host asks for ``batchSize`` messages whenever ``newBatchThreshold`` or fewer are being handled, and deletes each
 that was handled (https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#hostjson-settings).
-In Azure it does so in a process of its own; here its requests count as the app's.
+In Azure it does so in a process of its own, and so it does here: its requests are none of the app's.
 """
 
 import json
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from azure.storage.queue import QueueClient, QueueMessage
@@ -53,11 +57,61 @@ def logged_as_in_production() -> Iterator[None]:
             root.setLevel(level)
 
 
+class _Messages:
+    """A queue's messages, as a process of its own takes and deletes them."""
+
+    def __init__(self, connection_string: str, queue: str) -> None:
+        processes = get_context("spawn")
+        self._pipe, pipe = processes.Pipe()
+        self._lock = Lock()
+        self._process = processes.Process(target=_serve, args=(pipe, connection_string, queue), daemon=True)
+        self._process.start()
+        pipe.close()
+        # It is there when it answers.
+        self.take(0)
+
+    def take(self, most: int) -> list[tuple[str, str]]:
+        """Messages, by their IDs, each with its text."""
+        with self._lock:
+            self._pipe.send(most)
+            messages: list[tuple[str, str]] = self._pipe.recv()
+            return messages
+
+    def delete(self, message_id: str) -> None:
+        """Delete one that was taken, by and by."""
+        with self._lock:
+            self._pipe.send(message_id)
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join()
+
+
+def _serve(pipe: Connection, connection_string: str, name: str) -> None:
+    """Take as many messages as a number says, delete the one that a text names, until nobody is there any more."""
+    # Ctrl-C is for whoever has started it, who then closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    taken: dict[str, QueueMessage] = {}
+    with QueueClient.from_connection_string(connection_string, name) as queue, suppress(EOFError, BrokenPipeError):
+        while True:
+            asked: int | str = pipe.recv()
+            if isinstance(asked, str):
+                queue.delete_message(taken.pop(asked))
+                continue
+            messages = (
+                list(queue.receive_messages(max_messages=asked, visibility_timeout=_HIDDEN_SECONDS)) if asked else []
+            )
+            taken |= {message.id: message for message in messages}
+            pipe.send([(message.id, str(message.content)) for message in messages])
+
+
 class QueueHost:
     """One queue's messages, and who handles them.
 
     Args:
-        queue: The queue.
+        connection_string: Of the storage account.
+        queue: The queue's name.
         handle: Takes a message's body and its ID.
         at_once: How many messages are handled at once.
         batch_size: How many are asked for.
@@ -66,14 +120,15 @@ class QueueHost:
 
     def __init__(
         self,
-        queue: QueueClient,
+        connection_string: str,
+        queue: str,
         handle: Callable[[bytes, str], None],
         *,
         at_once: int,
         batch_size: int,
         new_batch_threshold: int,
     ) -> None:
-        self._queue = queue
+        self._messages = _Messages(connection_string, queue)
         self._handle = handle
         self._threads = ThreadPoolExecutor(at_once, "host")
         self._batch_size = batch_size
@@ -88,15 +143,9 @@ class QueueHost:
         pending: set[Future[None]] = set()
         taken = 0
         while True:
-            messages = (
-                []
-                if taken >= most
-                else list(
-                    self._queue.receive_messages(max_messages=self._batch_size, visibility_timeout=_HIDDEN_SECONDS)
-                )
-            )
+            messages = [] if taken >= most else self._messages.take(self._batch_size)
             taken += len(messages)
-            pending |= {self._threads.submit(self._one, message) for message in messages}
+            pending |= {self._threads.submit(self._one, *message) for message in messages}
             if not messages:
                 break
             while len(pending) > self._new_batch_threshold:
@@ -105,12 +154,15 @@ class QueueHost:
                     each.result()
         for each in wait(pending).done:
             each.result()
+        # What it is asked after the deletions, it answers after them.
+        self._messages.take(0)
         return taken
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and the process that takes messages."""
         self._threads.shutdown()
+        self._messages.close()
 
-    def _one(self, message: QueueMessage) -> None:
-        self._handle(str(message.content).encode(), message.id)
-        self._queue.delete_message(message)
+    def _one(self, message_id: str, text: str) -> None:
+        self._handle(text.encode(), message_id)
+        self._messages.delete(message_id)

@@ -20,11 +20,15 @@ def queue(storage: Azurite) -> Iterator[QueueClient]:
 
 
 @pytest.fixture
-def host(queue: QueueClient) -> Iterator[Callable[[Callable[[bytes, str], None]], QueueHost]]:
+def host(storage: Azurite, queue: QueueClient) -> Iterator[Callable[[Callable[[bytes, str], None]], QueueHost]]:
     hosts: list[QueueHost] = []
 
     def make(handle: Callable[[bytes, str], None]) -> QueueHost:
-        hosts.append(QueueHost(queue, handle, at_once=3, batch_size=4, new_batch_threshold=2))
+        hosts.append(
+            QueueHost(
+                storage.connection_string, queue.queue_name, handle, at_once=3, batch_size=4, new_batch_threshold=2
+            )
+        )
         return hosts[-1]
 
     yield make
