@@ -2,6 +2,7 @@
 
 from local.adx_simulator import AdxSimulator, BlobFault, RequestFault
 from local.functions_host import FunctionsHost
+from shared.bulk_poll import LEAST_OPERATIONS
 from tests.support.world import World, eventually
 
 GOOD = b"1,2\n3,4\n"
@@ -54,7 +55,8 @@ def test_what_bulk_status_does_not_show_falls_back_for_good(world: World, adx: A
     )
     with start(world, adx):
         operations = submit(world)
-        stuck = [world.submit_and_post([world.upload(f"stuck-{n}.csv", GOOD)]) for n in range(2)]
+        # Enough to be asked for in bulk when all others have ended.
+        stuck = [world.submit_and_post([world.upload(f"stuck-{n}.csv", GOOD)]) for n in range(LEAST_OPERATIONS)]
         eventually(lambda: loaded_at_the_second_attempt(world))
         eventually(lambda: sum(row.get("RestOnly", False) for row in world.outstanding()) == len(stuck))
     # Another instance keeps to it: it polls, and does not ask in bulk.
