@@ -119,7 +119,7 @@ class ManyBlobs(CountedBlobs):
         self._execute("COMMIT")
 
     def pair(self, stored: Iterable[Named] = ()) -> None:
-        """Find the key of each blob's row, to be called once; ``stored`` are the rows that there are.
+        """Find the key of each blob's row; ``stored`` are the rows that there are, to be given once.
 
         As ``shared.outcome.keyed`` has it: a blob keeps its row when ADX names it otherwise later, and no two blobs
         have the same row.

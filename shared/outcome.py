@@ -120,13 +120,6 @@ class FewBlobs:
         return {key: blob.url for (key, _), blob in zip(self.keyed(stored), self.reports, strict=True)}
 
 
-def merge(
-    stored: Mapping[str, BlobRow], reports: Collection[BlobReport], *, attempt: int, most: int, is_fresh: bool = False
-) -> list[BlobRow]:
-    """``merge_keyed`` of the blobs of one detailed answer, each with its URL where it is known."""
-    return merge_keyed(stored, keyed(stored, reports), attempt=attempt, most=most, is_fresh=is_fresh)
-
-
 def merge_keyed(
     stored: Mapping[str, BlobRow],
     reports: Iterable[tuple[str, BlobReport]],

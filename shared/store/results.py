@@ -269,17 +269,13 @@ class Results:
             Conflict: at the first group in which a row has changed; groups before it are written.
         """
         written: list[BlobRow] = []
-        left = iter(rows)
-        for size in group_sizes(_blob_entity(operation, row) for row in rows):
+        entities = [_blob_entity(operation, row) for row in rows]
+        left = zip(rows, entities, strict=True)
+        for size in group_sizes(entities):
             group = list(islice(left, size))
-            writes = [
-                replacement(_blob_entity(operation, row), row.etag)
-                if row.etag
-                else insertion(_blob_entity(operation, row))
-                for row in group
-            ]
+            writes = [replacement(entity, row.etag) if row.etag else insertion(entity) for row, entity in group]
             etags = self._blobs.write(writes)
-            written += [replace(row, etag=etag) for row, etag in zip(group, etags, strict=True)]
+            written += [replace(row, etag=etag) for (row, _), etag in zip(group, etags, strict=True)]
         return written
 
     def settled_before(self, day: date) -> Iterator[tuple[Pointer, Operation]]:

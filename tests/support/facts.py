@@ -1,12 +1,14 @@
 """Facts that many tests speak about, each to be varied by name."""
 
 import dataclasses
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.ambient import Ambient
 from shared.model import BlobReport, Operation
-from shared.records import Outstanding
+from shared.outcome import keyed, merge_keyed
+from shared.records import BlobRow, Outstanding
 from shared.settings import BlobAccess, Polling, Retrying, RetryMode
 
 CLUSTER = "https://ingest-help.westeurope.kusto.windows.net"
@@ -67,3 +69,10 @@ def failed(kind: str | None = "Transient", **changes: Any) -> BlobReport:  # noq
 def blob(status: str, **changes: Any) -> BlobReport:  # noqa: ANN401, whatever the fields are
     """A blob in any other status."""
     return dataclasses.replace(BlobReport(status, source_id="s1", url=URL), **changes)
+
+
+def merge(
+    stored: Mapping[str, BlobRow], reports: Collection[BlobReport], *, attempt: int, most: int, is_fresh: bool = False
+) -> list[BlobRow]:
+    """The rows to write for the blobs of one detailed answer, each with its URL where it is known."""
+    return merge_keyed(stored, keyed(stored, reports), attempt=attempt, most=most, is_fresh=is_fresh)

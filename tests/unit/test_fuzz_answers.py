@@ -26,7 +26,7 @@ from shared.messages import (
     write_retry,
 )
 from shared.model import MOST_COUNT, Counts, OperationState, RetryState, StatusReport
-from shared.outcome import accounted_failures, as_settled, is_finished, keyed, merge, summarize
+from shared.outcome import accounted_failures, as_settled, is_finished, keyed, summarize
 from shared.progress import Pace, after_report, needs_details
 from shared.records import BlobRow
 from shared.reenqueue import NamedBlobs, retry_blob, with_url
@@ -34,7 +34,7 @@ from shared.settle import _tell_news
 from shared.store.outstanding import _due_entity
 from shared.store.results import _blob_entity, _summary_columns
 from tests.support.damage import TIMES, damaged, one_odd_value
-from tests.support.facts import CLUSTER, NOW, OPERATION, POLLING, URL, outstanding, surroundings
+from tests.support.facts import CLUSTER, NOW, OPERATION, POLLING, URL, merge, outstanding, surroundings
 from tests.support.good import FINISHED, GOOD_ERROR, GOOD_STATUS
 from tests.support.storable import assert_storable
 

@@ -24,7 +24,7 @@ from shared.kusto.answers import NoStatus, read_long_status, read_status
 from shared.many_blobs import ManyBlobs, Named, prefixes
 from shared.messages import Defaults, NamedBlob, OperationMessage, RetryBlob, read_retry
 from shared.model import BlobReport, BlobStatus, Counts, FailureStatus, Operation, StatusReport, bare_url
-from shared.outcome import Standing, keyed, merge
+from shared.outcome import Standing, keyed
 from shared.queues import Queue
 from shared.records import BlobRow, Outstanding
 from shared.register import Registrar
@@ -33,7 +33,7 @@ from shared.store.outstanding import OutstandingOperations
 from shared.store.results import Results
 from shared.store.tables import Table
 from tests.support.damage import damaged, one_odd_value
-from tests.support.facts import CLUSTER, NOW, POLLING, RETRYING, URL
+from tests.support.facts import CLUSTER, NOW, POLLING, RETRYING, URL, merge
 from tests.support.good import FINISHED, GOOD_STATUS
 from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_table import MemoryTable

@@ -22,12 +22,11 @@ from shared.outcome import (
     is_finished,
     keyed,
     looks_finished,
-    merge,
     state_of,
     summarize,
 )
 from shared.records import BlobRow, OperationRow
-from tests.support.facts import NOW, URL, blob, failed, outstanding
+from tests.support.facts import NOW, URL, blob, failed, merge, outstanding
 
 MOST = 5
 INGESTED_BEFORE = failed("Permanent", error_code=ALREADY_INGESTED)
