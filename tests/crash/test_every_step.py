@@ -178,7 +178,9 @@ def clean_run(storage: Azurite, adx: AdxSimulator, tripwire: Tripwire) -> Callab
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_life_without_a_death_takes_these_steps(scenario: Scenario, clean_run: Callable[[Scenario], Run]) -> None:
     run = clean_run(scenario)
-    assert tuple(write.name for write in run.writes) == scenario.steps
+    steps = tuple(write.name for write in run.writes)
+    # Of resubmitted blobs ADX makes up the operation's ID, and so its partition.
+    assert steps == (scenario.steps_in_one_shard if steps == scenario.steps_in_one_shard else scenario.steps)
     assert run.end == scenario.end
 
 
