@@ -17,7 +17,7 @@ from shared.model import Counts, Operation, StatusReport
 from shared.progress import Pace, after_report
 from shared.records import Outstanding
 from shared.settings import Polling
-from shared.store.outstanding import BATCH, MOST_STEPS
+from shared.store.outstanding import BATCH, MOST_MOVES
 
 MONTH = timedelta(days=30)
 _SECONDS = MONTH.total_seconds()
@@ -292,7 +292,7 @@ class Polls:
         if not self.messages:
             return self.ticks * (_SHARDS + _touched(self.moved))
         read_again = _SHARDS * math.ceil(self.due / _SHARDS / _PAGE)
-        writes = math.ceil(self.moved / self.messages / MOST_STEPS)
+        writes = math.ceil(self.moved / self.messages / MOST_MOVES)
         return self.ticks * (_SHARDS + read_again + _SHARDS + self.messages * (1 + writes))
 
 

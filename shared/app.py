@@ -116,9 +116,18 @@ class Tracker:
         poison = {f"{name}-poison": queue for name, queue in self._poison.items()}
         self._backlog = Backlog(outstanding, self._queues | poison, ambient)
         redrives = Redrives(redrives_table)
-        self._pruner = Pruner(results, redrives, settings.retention, PRUNE_BUDGET, ambient, executor=storage_threads)
+        self._pruner = Pruner(
+            results,
+            outstanding.list_rows,
+            redrives,
+            settings.retention,
+            PRUNE_BUDGET,
+            ambient,
+            executor=storage_threads,
+        )
         self._redriver = Redriver(
             results,
+            outstanding.list_rows,
             redrives,
             Reenqueuer(results, retries, settings.retrying),
             ambient,

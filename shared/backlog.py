@@ -36,7 +36,7 @@ class Backlog:
         self._oldest: dict[str, datetime | None] = {}
 
     def measure(self) -> None:
-        """Record it all, the queues last: counting operations may take some seconds."""
+        """Record it all, the queues after the operations, whose counting may take some seconds; then note it."""
         now = self._now()
         census = self._census(now)
         metrics.record(metrics.OPERATIONS_OUTSTANDING, census.outstanding)
@@ -45,6 +45,7 @@ class Backlog:
         metrics.record(metrics.POLLS_LAG, _seconds(census.first_due_at, now))
         for name, queue in self._queues.items():
             metrics.record(metrics.QUEUE_LENGTH, queue.length(), queue=name)
+        self._outstanding.note_backlog(census, now)
 
     def _census(self, now: datetime) -> Census:
         first, *others = _in_turn(now)

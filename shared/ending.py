@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared import metrics
-from shared.records import Outstanding, Summary
+from shared.records import Outstanding, Settled, Summary
 from shared.store.results import OperationChange
 from shared.telemetry import event
 from shared.tracing import within
@@ -28,6 +28,11 @@ class Ending:
     def change(self) -> OperationChange:
         """What is written of it."""
         return OperationChange(self.last.pointer, self.last.operation_etag, self.summary, self.at)
+
+    @property
+    def settled(self) -> Settled:
+        """What it has ended as."""
+        return Settled(self.before, self.summary, self.at)
 
 
 def tell(ending: Ending) -> None:

@@ -8,10 +8,13 @@ allowed and has caused failing queries on the real service, so it is escaped too
 import re
 from datetime import UTC, datetime
 
-from shared.model import Operation
+from shared.model import Operation, short_digest
 
 LONGEST_KEY = 512
 """In UTF-16 code units."""
+
+DIGEST_LENGTH = 33
+"""Of the digest that stands for the rest of a name that is too long, with what parts it."""
 
 _ESCAPED = re.compile(r"[/\\#?%=|\x00-\x1f\x7f-\x9f]")
 _ESCAPES = re.compile(r"(?:=[0-9A-F]{2})+")
@@ -26,6 +29,19 @@ def escape(text: str) -> str:
 def unescape(key: str) -> str:
     """What ``escape`` was given."""
     return _ESCAPES.sub(lambda found: bytes.fromhex(found[0].replace("=", "")).decode(), key)
+
+
+def fitted(name: str, most: int) -> str:
+    """``name`` escaped, in at most ``most`` UTF-16 code units: of a longer one its beginning and a digest."""
+    escaped = escape(name)
+    if utf16_length(escaped) <= most:
+        return escaped
+    return f"{beginning(escaped, most - DIGEST_LENGTH)}~{short_digest(name)}"
+
+
+def beginning(text: str, most: int) -> str:
+    """The beginning of a text, in at most ``most`` UTF-16 code units."""
+    return text.encode("utf-16-le")[: 2 * most].decode("utf-16-le", errors="ignore")
 
 
 def utf16_length(text: str) -> int:

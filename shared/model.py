@@ -93,6 +93,16 @@ class Operation:
         return _digest(self.cluster, self.database, self.table, self.operation_id)
 
 
+def table_key(cluster: str, database: str, table: str) -> str:
+    """32 hex digits that name a table of ADX."""
+    return _digest(cluster, database, table)
+
+
+def short_digest(text: str) -> str:
+    """32 hex digits that stand for a text that is too long for where it is to be."""
+    return _digest(text)
+
+
 def bare_url(url: str) -> str:
     """The URL without what may be a secret: its query, its fragment, and what Kusto reads after a semicolon.
 

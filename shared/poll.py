@@ -133,6 +133,15 @@ class Poller:
         self._tick()
         # The heartbeat: it stops when this is not run, and when this fails.
         metrics.record(metrics.TICKS)
+        try:
+            self._outstanding.note_tick(self._now())
+        except Exception as error:  # noqa: BLE001, whatever it is: the tick is done, and the next one writes it again
+            event(
+                "note.not_written",
+                f"that this tick is done: {type(error).__name__}",
+                level=logging.WARNING,
+                error=redacted_line(error),
+            )
 
     def _tick(self) -> None:
         run, now, limit = self._run(), self._now(), self._pace.polling.inline_limit
@@ -259,16 +268,15 @@ class Poller:
             run.count("settled")
             tell(by_key[before.operation.key])
 
-        self._outstanding.write_back(moves, [each.before for each in ended], removed)
+        self._outstanding.write_back(moves, [each.settled for each in ended], removed)
 
     def _end_safely(self, ending: Ending, run: _Run) -> Step:
         """End one operation, or put it off: its next poll ends it."""
         try:
-            self._settler.end(ending)
+            return self._settler.end(ending)
         except Exception as error:  # noqa: BLE001, storage, or a defect: it is logged, and the operation tried again
             _tell_failure(ending.before, error, run)
             return self._much_later(ending.before)
-        return ending
 
     def _poll(self, before: Outstanding, run: _Run) -> Step:
         operation = before.operation

@@ -3,21 +3,22 @@
 So are the rows of redrives that are as old.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from datetime import date, timedelta
 from functools import partial
 from itertools import batched
 
 from shared.ambient import Ambient
-from shared.model import Operation
-from shared.records import Pointer
+from shared.records import Pointer, Pruned
+from shared.store.list_rows import ListRows
 from shared.store.redrives import Redrives
 from shared.store.results import Results
 from shared.store.tables import Conflict
 from shared.telemetry import event
 
-_AT_ONCE = 64
-"""Operations that are begun with before the time is looked at again."""
+_AT_ONCE = 96
+"""Operations that are begun with before the time is looked at again: half a dozen of each partition of list rows."""
 
 
 class Pruner:
@@ -26,6 +27,7 @@ class Pruner:
     def __init__(
         self,
         results: Results,
+        list_rows: ListRows,
         redrives: Redrives,
         retention: timedelta | None,
         budget: timedelta,
@@ -34,6 +36,7 @@ class Pruner:
         executor: Executor,
     ) -> None:
         self._results = results
+        self._list_rows = list_rows
         self._redrives = redrives
         self._retention = retention
         self._budget = budget
@@ -52,9 +55,12 @@ class Pruner:
             if self._ambient.now() - began >= self._budget:
                 is_complete = False
                 break
-            for deleted in self._executor.map(partial(self._delete, day), group):
-                operations += deleted is not None
-                blobs += deleted or 0
+            deleted = list(self._executor.map(partial(self._delete_blobs, day), group))
+            gone = [old for old, count in zip(group, deleted, strict=True) if count is not None]
+            blobs += sum(filter(None, deleted))
+            # An operation's own row is the last, so that a deletion cut short is found again.
+            self._list_rows.remove(gone)
+            operations += self._delete_rows(gone)
         redrives = self._redrives.prune(day) if is_complete else 0
         event(
             "results.pruned",
@@ -65,10 +71,17 @@ class Pruner:
             retention_days=self._retention.days,
         )
 
-    def _delete(self, day: date, old: tuple[Pointer, Operation]) -> int | None:
-        """Delete an operation's results; how many blobs they were of, None where they stay."""
+    def _delete_blobs(self, day: date, old: Pruned) -> int | None:
+        """Delete what is stored of an operation's blobs; how many they were, None where they stay."""
         try:
-            return self._results.delete(*old, unless_redriven_since=day)
+            return self._results.delete_blobs(old.operation, unless_redriven_since=day)
         except Conflict:
             # Another run is at the same rows; whatever it leaves is found again.
             return None
+
+    def _delete_rows(self, gone: Sequence[Pruned]) -> int:
+        """Delete operations' own rows, those of one partition together; how many there were."""
+        by_partition: dict[str, list[Pointer]] = {}
+        for each in gone:
+            by_partition.setdefault(each.pointer.partition, []).append(each.pointer)
+        return sum(self._executor.map(self._results.delete_operations, by_partition.values()))

@@ -18,6 +18,7 @@ class Outstanding:
     ``operation_etag`` are those of the pointer and of the row of ``IngestionOperations`` as this app left them last,
     "" where that is not known: as long as the pointer has its ETag, nothing is written down of the operation's blobs.
     ``bulk_polls`` are its polls since its own status came last, ``rest_only`` is whether bulk status does not show it.
+    ``is_listed`` is False for what a version registered that had no list rows.
     """
 
     operation: Operation
@@ -42,6 +43,7 @@ class Outstanding:
     operation_etag: str = ""
     bulk_polls: int = 0
     rest_only: bool = False
+    is_listed: bool = True
     etag: str = ""
 
     @property
@@ -87,6 +89,17 @@ class Pointer:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """A settled operation that is past retention: what is to be known of it to delete its rows."""
+
+    operation: Operation
+    pointer: Pointer
+    state: OperationState
+    root_operation_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class BlobRow:
     """One row of ``IngestionBlobs``.
 
@@ -116,6 +129,8 @@ class OperationRow:
     ``properties`` is None where the message had none, or some that are not kept.
     """
 
+    operation: Operation
+    registered_at: datetime
     state: OperationState
     counts: Counts
     polls: int
@@ -128,6 +143,27 @@ class OperationRow:
     correlation_id: str | None
     properties: Properties | None = field(repr=False)
     etag: str
+    parent_operation_id: str | None = None
+    transient_failures: int = 0
+    permanent_failures: int = 0
+    retried_blobs: int = 0
+    first_error_code: str | None = None
+
+    @property
+    def summary(self) -> "Summary":
+        """What it says of the operation's blobs."""
+        return Summary(
+            state=self.state,
+            counts=self.counts,
+            start_time=self.start_time,
+            last_updated=self.last_updated,
+            polls=self.polls,
+            transient_failures=self.transient_failures,
+            permanent_failures=self.permanent_failures,
+            retried_blobs=self.retried_blobs,
+            first_error_code=self.first_error_code,
+            last_error=self.last_error,
+        )
 
 
 class RedriveKind(StrEnum):
@@ -170,3 +206,28 @@ class Summary:
     retried_blobs: int = 0
     first_error_code: str | None = None
     last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An operation that has ended: as it stood while it was outstanding, and what its row says since when."""
+
+    before: Outstanding
+    summary: Summary
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogNote:
+    """What was outstanding when it was measured last."""
+
+    census: Census
+    measured_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What the app has noted of its own work: when a tick was finished last, and the backlog. None: not yet."""
+
+    poller_finished_at: datetime | None = None
+    backlog: BacklogNote | None = None

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 from shared.ambient import Ambient
 from shared.many_blobs import MOST_AT_ONCE, prefixes
@@ -26,6 +26,7 @@ from shared.outcome import standing_as_settled, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Pointer, Redrive, RedriveKind, Summary
 from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob
+from shared.store.list_rows import ListRows, entry_of_row
 from shared.store.redrives import Redrives
 from shared.store.results import Results
 from shared.store.tables import LONGEST_TEXT
@@ -90,9 +91,17 @@ class Redriver:
     """Takes blobs and messages up again."""
 
     def __init__(
-        self, results: Results, redrives: Redrives, reenqueuer: Reenqueuer, ambient: Ambient, *, needs_format: bool
+        self,
+        results: Results,
+        list_rows: ListRows,
+        redrives: Redrives,
+        reenqueuer: Reenqueuer,
+        ambient: Ambient,
+        *,
+        needs_format: bool,
     ) -> None:
         self._results = results
+        self._list_rows = list_rows
         self._redrives = redrives
         self._reenqueuer = reenqueuer
         self._ambient = ambient
@@ -208,14 +217,16 @@ class Redriver:
         return properties
 
     def _count(self, operation: Operation, pointer: Pointer) -> None:
-        """Let the operation's row say how many of its blobs were put on the retry queue."""
+        """Let the operation's rows say how many of its blobs were put on the retry queue."""
 
         def decide(row: OperationRow) -> tuple[Summary, datetime | None]:
             # Read now: the first of them may have been tried, and found mended, already.
             standing = standing_as_settled(self._results.each_blob(operation))
             return summarize(standing, row, row.state), row.settled_at
 
-        self._results.revise_operation(pointer, decide)
+        row = self._results.revise_operation(pointer, decide)
+        if row is not None:
+            self._list_rows.follow(entry_of_row(pointer, row), partial(self._results.operation, pointer))
 
 
 def given_up_as(row: BlobRow) -> str | None:

@@ -38,6 +38,7 @@ from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Outstanding, Summary
 from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob, with_url
 from shared.settings import Retrying
+from shared.store.list_rows import entry_of_row
 from shared.store.outstanding import OutstandingOperations
 from shared.store.results import Contended, OperationChange, Results
 from shared.store.tables import GROUP, Conflict
@@ -236,8 +237,8 @@ class Settler:
                     (ended if place in written else left).append(each)
         return ended, left
 
-    def end(self, ending: Ending) -> None:
-        """Give an operation its final state, unless it has one."""
+    def end(self, ending: Ending) -> Ending:
+        """Give an operation its final state, unless it has one; returns the ending that its row tells of."""
         last = ending.last
 
         def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
@@ -252,6 +253,8 @@ class Settler:
         if ending.has_retries:
             # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
             self.correct(last.operation)
+        # It may have ended at an earlier poll that died before the operation was removed.
+        return replace(ending, summary=row.summary, at=row.settled_at) if row and row.settled_at else ending
 
     def give_up(self, before: Outstanding, error: str) -> Ending:
         """The end of an operation that could not be settled for too long, with what is stored of it; nothing is sent.
@@ -286,15 +289,17 @@ class Settler:
         return Standing.of(rows.values())
 
     def correct(self, operation: Operation) -> None:
-        """Make the row of a settled operation agree with its blobs again, some of which have recovered."""
+        """Make the rows of a settled operation agree with its blobs again, some of which have recovered."""
         pointer = self._results.pointer(operation)
         if pointer is None:
             return
+        corrected: list[OperationRow] = []
 
         def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
             standing = standing_as_settled(self._results.each_blob(operation))
             if row.settled_at is None or not standing.has_recovered:
                 return None
+            corrected.append(row)
             if row.state in _GIVEN_UP:
                 return summarize(standing, row, row.state), row.settled_at
             return summarize(standing, replace(row, last_error=None), None), row.settled_at
@@ -302,6 +307,10 @@ class Settler:
         # Whoever wins twice has read the row after this began, and so the blobs that are Recovered.
         with suppress(Contended):
             self._results.revise_operation(pointer, decide, tries=2)
+        if corrected:
+            # In any case: an earlier correction may have been cut short right before it.
+            entry, read = entry_of_row(pointer, corrected[-1]), partial(self._results.operation, pointer)
+            self._outstanding.list_rows.follow(entry, read)
 
     def _message(self, before: Outstanding) -> OperationMessage:
         message = self._outstanding.message(before.operation)

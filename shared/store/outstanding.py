@@ -3,7 +3,8 @@
 An operation has two rows in one of 16 partitions. ``op|<key>`` holds the message as it was registered and is never
 changed. ``due|<time>|<key>`` holds what changes with every poll; a poll deletes it and inserts the next one, in one
 transaction, so an operation has exactly one due row while it is outstanding. A tick reads ``due|`` up to now and
-touches nothing that isn't due (docs/decisions/outstanding-layout.md).
+touches nothing that isn't due (docs/decisions/outstanding-layout.md). Beside them lie its list rows, which stay when it
+is outstanding no more (``shared.store.list_rows``).
 """
 
 import logging
@@ -15,9 +16,11 @@ from itertools import batched, chain, groupby, islice
 
 from shared import keys, metrics
 from shared.messages import Defaults, OperationMessage, PollBatch, read_operation, write_operation
-from shared.model import Counts, Operation
-from shared.records import Census, Outstanding
+from shared.model import Counts, Operation, OperationState
+from shared.records import Census, Outstanding, Settled, Summary
+from shared.store import notes
 from shared.store.handed_out import LEASE, HandedOut, Range, read_handed_out, write_handed_out
+from shared.store.list_rows import ListRows, ending_writes, entry_of, listing_writes
 from shared.store.tables import (
     GROUP,
     Conflict,
@@ -33,8 +36,8 @@ from shared.store.tables import (
 )
 from shared.telemetry import event
 
-MOST_STEPS = GROUP // 2
-"""Operations in one transaction: each takes two writes."""
+MOST_MOVES = GROUP // 2
+"""Operations in one transaction that are put to their next poll: each takes two writes."""
 
 BATCH = 100
 """Operations in one message of the poll queue: some seconds of work, and a range of one shard."""
@@ -55,6 +58,7 @@ class OutstandingOperations:
         self._table = table
         self._defaults = defaults
         self._executor = executor
+        self.list_rows = ListRows(table, executor)
         self.lease = lease
 
     def check_layout(self) -> None:
@@ -74,9 +78,12 @@ class OutstandingOperations:
                 ) from None
 
     def add(self, outstanding: Outstanding, message: OperationMessage) -> bool:
-        """Begin to watch an operation. False if it is watched already."""
+        """Begin to watch an operation, and list it. False if it is watched already."""
+        # What is listed may be left over of an operation that was pruned, so that these rows alone tell.
+        watch = [insertion(_message_row(outstanding, message)), insertion(_due_entity(outstanding))]
+        summary = Summary(OperationState.IN_PROGRESS, Counts(), None, None, 0)
         try:
-            self._table.write([insertion(_message_row(outstanding, message)), insertion(_due_entity(outstanding))])
+            self._table.write([*watch, *listing_writes(entry_of(outstanding), summary)])
         except Conflict:
             return False
         return True
@@ -190,16 +197,17 @@ class OutstandingOperations:
     def write_back(
         self,
         moves: Iterable[tuple[Outstanding, Outstanding]],
-        ends: Iterable[Outstanding],
+        ends: Iterable[Settled],
         removed: Callable[[Outstanding], None],
     ) -> None:
         """Put each operation's next poll in the place of the last one, and stop watching those that have ended.
 
-        One whose due row is gone was moved or removed by somebody else, and is left alone.
+        These are listed as what they have ended as. One whose due row is gone was moved or removed by somebody else,
+        and is left alone.
 
         Args:
             moves: Operations as they were and as they are to be.
-            ends: Operations as they were.
+            ends: Operations that have ended, and what their rows say.
             removed: Told of each of ``ends`` that this has removed, although others can't be written.
 
         Raises:
@@ -209,11 +217,11 @@ class OutstandingOperations:
         by_shard: dict[str, list[_Step]] = {}
         for step in steps:
             by_shard.setdefault(step.before.shard, []).append(step)
-        groups = [list(group) for each in by_shard.values() for group in batched(each, MOST_STEPS, strict=False)]
+        groups = [group for each in by_shard.values() for group in _groups(each)]
         tasks = [self._executor.submit(self._write_group, group) for group in groups]
         wait(tasks)
         for step in chain.from_iterable(task.result() for task in tasks if not task.exception()):
-            if step.is_end:
+            if step.ending:
                 removed(step.before)
         for task in tasks:
             task.result()
@@ -225,28 +233,80 @@ class OutstandingOperations:
             metrics.record(metrics.POLLS_ERRORS, kind="not_storable")
             event("poll.not_storable", str(error), level=logging.ERROR, about=group[place].before.operation)
 
-        return [group[place] for place in self._table.write_steps([step.writes for step in group], tell)]
+        listed_otherwise: list[_Step] = []
+
+        def met(place: int, write: int) -> None:
+            if write >= len(_watch_ends(group[place].before)):
+                listed_otherwise.append(group[place])
+
+        done = self._table.write_steps([step.writes for step in group], tell, met)
+        return [group[place] for place in done] + [step for step in listed_otherwise if self._end_again(step)]
+
+    def _end_again(self, step: "_Step") -> bool:
+        """End an operation that is not listed as it was thought to be. False if somebody else is faster."""
+        before, ending, entry = step.before, step.ending, entry_of(step.before)
+        if ending is None:
+            return False
+        copy = self._table.get(before.shard, entry.all_row)
+        # A correction may have come before this: then its last word is there already.
+        is_up_to_date = copy is not None and copy["State"] != OperationState.IN_PROGRESS.value
+        writes = [] if is_up_to_date else listing_writes(entry, ending.summary, ending.at)
+        try:
+            self._table.write([*_watch_ends(before), *writes])
+        except Conflict:
+            return False
+        return True
+
+    def note_tick(self, at: datetime) -> None:
+        """Note that a tick of the poller was finished."""
+        notes.write_tick(self._table, at)
+
+    def note_backlog(self, census: Census, at: datetime) -> None:
+        """Note what is outstanding."""
+        notes.write_backlog(self._table, census, at)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The two writes that put an operation to its next poll, or to its end."""
+    """The writes that put an operation to its next poll, or to its end."""
 
     before: Outstanding
-    writes: tuple[Write, Write]
-    is_end: bool
+    writes: tuple[Write, ...]
+    ending: Settled | None = None
 
 
 def _move(old: Outstanding, new: Outstanding) -> _Step:
     due_row, later = old.due_row, _due_entity(new)
     if due_row == later["RowKey"]:
         raise ValueError("an operation moves to a later time")
-    return _Step(old, (deletion(old.shard, due_row, old.etag), insertion(later)), is_end=False)
+    return _Step(old, (deletion(old.shard, due_row, old.etag), insertion(later)))
 
 
-def _end(old: Outstanding) -> _Step:
-    message = deletion(old.shard, keys.operation_row(old.operation.key))
-    return _Step(old, (deletion(old.shard, old.due_row, old.etag), message), is_end=True)
+def _end(ending: Settled) -> _Step:
+    before, entry = ending.before, entry_of(ending.before)
+    # What a version before list rows has registered gets its rows now.
+    write = ending_writes if before.is_listed else listing_writes
+    return _Step(before, (*_watch_ends(before), *write(entry, ending.summary, ending.at)), ending)
+
+
+def _watch_ends(before: Outstanding) -> tuple[Write, Write]:
+    """The writes by which an operation is outstanding no more."""
+    message = deletion(before.shard, keys.operation_row(before.operation.key))
+    return deletion(before.shard, before.due_row, before.etag), message
+
+
+def _groups(steps: Iterable[_Step]) -> Iterator[list[_Step]]:
+    """The steps, in groups that each go into one transaction."""
+    group: list[_Step] = []
+    writes = 0
+    for step in steps:
+        if writes + len(step.writes) > GROUP:
+            yield group
+            group, writes = [], 0
+        group.append(step)
+        writes += len(step.writes)
+    if group:
+        yield group
 
 
 def _message_row(outstanding: Outstanding, message: OperationMessage) -> Row:
@@ -295,6 +355,7 @@ def _due_entity(outstanding: Outstanding) -> Row:
         "OperationETag": outstanding.operation_etag or None,
         "BulkPolls": outstanding.bulk_polls or None,
         "RestOnly": outstanding.rest_only or None,
+        "Listed": outstanding.is_listed or None,
     }
 
 
@@ -322,5 +383,6 @@ def _outstanding(row: Row) -> Outstanding:
         operation_etag=row.get("OperationETag", ""),
         bulk_polls=row.get("BulkPolls", 0),
         rest_only=row.get("RestOnly", False),
+        is_listed=row.get("Listed", False),
         etag=etag_of(row),
     )

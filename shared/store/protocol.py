@@ -100,20 +100,43 @@ class _Client(TableClient):
         Raises:
             HttpResponseError: the service has refused it, or the answer is none of its.
         """
-        query = {"$filter": _filled(query_filter, parameters)} | ({"$select": ",".join(select)} if select else {})
-        query |= {"$top": str(results_per_page)} if results_per_page else {}
+        query = _query(query_filter, parameters, select, results_per_page)
         place: dict[str, str] | None = {}
         while place is not None:
-            url = f"{self.url}/{self.table_name}()?{urlencode(query | place, quote_via=quote)}"
-            try:
-                response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
-            except IncompleteReadError:
-                # What breaks before the body is repeated by the SDK.
-                response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
-            if response.status_code != HTTPStatus.OK:
-                raise _refusal(response, response.status_code, response.text())
-            yield from map(_entity, _rows(response))
-            place = _next_place(response.headers)
+            rows, place = self._read_page(query | place, **kwargs)
+            yield from rows
+
+    def query_page(
+        self,
+        query_filter: str,
+        *,
+        parameters: Mapping[str, str],
+        select: Sequence[str] | None = None,
+        results_per_page: int,
+    ) -> tuple[Iterator[Entity], bool]:
+        """The first page of the same, and whether there may be more. A page may be empty and not the last.
+
+        Raises:
+            HttpResponseError: the service has refused it, or the answer is none of its.
+        """
+        rows, place = self._read_page(_query(query_filter, parameters, select, results_per_page))
+        return rows, place is not None
+
+    def _read_page(
+        self,
+        query: Mapping[str, str],
+        **kwargs: Any,  # noqa: ANN401, the SDK's own
+    ) -> tuple[Iterator[Entity], dict[str, str] | None]:
+        """One request of a listing: its rows, and where it goes on."""
+        url = f"{self.url}/{self.table_name}()?{urlencode(query, quote_via=quote)}"
+        try:
+            response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
+        except IncompleteReadError:
+            # What breaks before the body is repeated by the SDK.
+            response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
+        if response.status_code != HTTPStatus.OK:
+            raise _refusal(response, response.status_code, response.text())
+        return map(_entity, _rows(response)), _next_place(response.headers)
 
     @override
     def submit_transaction(self, operations: Iterable[Sequence[Any]], **kwargs: Any) -> list[Mapping[str, Any]]:
@@ -133,6 +156,13 @@ class _Client(TableClient):
         response = self._client.send_request(request, stream=True, **kwargs)
         response.read()
         return response
+
+
+def _query(
+    query_filter: str, parameters: Mapping[str, str], select: Sequence[str] | None, page: int | None
+) -> dict[str, str]:
+    query = {"$filter": _filled(query_filter, parameters)} | ({"$select": ",".join(select)} if select else {})
+    return query | ({"$top": str(page)} if page else {})
 
 
 def _filled(query_filter: str, parameters: Mapping[str, str]) -> str:
@@ -180,7 +210,8 @@ def _part(table: str, kind: str, entity: Mapping[str, Any], options: Mapping[str
         return f"{_PART}POST {table} HTTP/1.1\r\n{_CONTENT}\r\n{_json(entity)}\r\n"
     keys = ",".join(f"{name}='{_quoted(entity[name])}'" for name in ("PartitionKey", "RowKey"))
     is_conditional = options.get("match_condition") is MatchConditions.IfNotModified
-    condition = f"If-Match: {options['etag'] if is_conditional else '*'}\r\n"
+    # Without a condition, a write of a row makes it where there is none.
+    condition = "" if kind == "upsert" else f"If-Match: {options['etag'] if is_conditional else '*'}\r\n"
     if kind == "delete":
         return f"{_PART}DELETE {table}({keys}) HTTP/1.1\r\nAccept: application/json\r\n{condition}\r\n"
     verb = "PUT" if options.get("mode") is UpdateMode.REPLACE else "PATCH"

@@ -14,7 +14,7 @@ from string import hexdigits
 from shared import keys
 from shared.many_blobs import Named
 from shared.model import MOST_COUNT, BlobReport, Counts, Operation, OperationState, Properties, RetryState
-from shared.records import BlobRow, OperationRow, Outstanding, Pointer, Summary
+from shared.records import BlobRow, OperationRow, Outstanding, Pointer, Pruned, Summary
 from shared.redaction import redact
 from shared.store.tables import (
     GROUP,
@@ -278,19 +278,27 @@ class Results:
             written += [replace(row, etag=etag) for (row, _), etag in zip(group, etags, strict=True)]
         return written
 
-    def settled_before(self, day: date) -> Iterator[tuple[Pointer, Operation]]:
+    def settled_before(self, day: date) -> Iterator[Pruned]:
         """The operations that were registered before ``day`` and are settled."""
         rows = self._operations.query(
             "PartitionKey lt @day and State ne @open",
             {"day": f"{day:%Y-%m-%d}", "open": OperationState.IN_PROGRESS.value},
-            select=["PartitionKey", "RowKey", "Cluster", "Database", "Table", "OperationId", "RegisteredAt"],
+            select=[
+                *("PartitionKey", "RowKey", "Cluster", "Database", "Table", "OperationId", "RegisteredAt"),
+                *("State", "RootOperationId", "Attempt"),
+            ],
         )
         for row in rows:
-            operation = Operation(row["Cluster"], row["Database"], row["Table"], row["OperationId"])
-            yield Pointer(row["PartitionKey"], row["RowKey"], required_moment(row, "RegisteredAt")), operation
+            yield Pruned(
+                Operation(row["Cluster"], row["Database"], row["Table"], row["OperationId"]),
+                Pointer(row["PartitionKey"], row["RowKey"], required_moment(row, "RegisteredAt")),
+                OperationState(row["State"]),
+                row["RootOperationId"],
+                row["Attempt"],
+            )
 
-    def delete(self, pointer: Pointer, operation: Operation, unless_redriven_since: date | None = None) -> int | None:
-        """Delete what is stored of an operation, its own row last so that a deletion cut short is found again.
+    def delete_blobs(self, operation: Operation, unless_redriven_since: date | None = None) -> int | None:
+        """Delete what is stored of an operation's blobs.
 
         Returns:
             How many blobs' rows were deleted; None if all are kept, as one was redriven on that day or later.
@@ -309,8 +317,12 @@ class Results:
         for group in batched(row_keys, GROUP, strict=False):
             self._blobs.write([deletion(operation.key, key) for key in group])
             deleted += sum(key != POINTER for key in group)
-        self._operations.write([deletion(pointer.partition, pointer.row)])
         return deleted
+
+    def delete_operations(self, pointers: Sequence[Pointer]) -> int:
+        """Delete operations' rows, 100 at the most, all of one partition. Returns how many of them were there."""
+        steps = [[deletion(each.partition, each.row)] for each in pointers]
+        return len(self._operations.write_steps(steps, lambda *_: None))
 
 
 def _beginning(keys: Collection[str]) -> str:
@@ -341,6 +353,8 @@ def _summary_columns(pointer: Pointer, summary: Summary, settled_at: datetime | 
 
 def _operation_row(row: Row) -> OperationRow:
     return OperationRow(
+        operation=Operation(row["Cluster"], row["Database"], row["Table"], row["OperationId"]),
+        registered_at=required_moment(row, "RegisteredAt"),
         state=OperationState(row["State"]),
         counts=Counts(row["Succeeded"], row["Failed"], row["InProgress"], row["Canceled"]),
         polls=row["Polls"],
@@ -353,6 +367,11 @@ def _operation_row(row: Row) -> OperationRow:
         correlation_id=row.get("CorrelationId"),
         properties=json.loads(row["Properties"]) if "Properties" in row else None,
         etag=etag_of(row),
+        parent_operation_id=row.get("ParentOperationId"),
+        transient_failures=row["TransientFailures"],
+        permanent_failures=row["PermanentFailures"],
+        retried_blobs=row["RetriedBlobs"],
+        first_error_code=row.get("FirstErrorCode") or None,
     )
 
 

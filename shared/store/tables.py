@@ -92,6 +92,18 @@ class Table:
         options = {"results_per_page": page} if page else {}
         return iter(self._client.query_entities(condition, parameters=dict(parameters), select=columns, **options))
 
+    def page(
+        self, condition: str, parameters: Mapping[str, str], most: int, select: Sequence[str] | None = None
+    ) -> tuple[list[Row], bool]:
+        """What one request finds, ``most`` rows at the most, and whether there may be more.
+
+        The service may end it before it has found any.
+        """
+        rows, has_more = self._client.query_page(  # type: ignore[attr-defined]  # of ``protocol``
+            condition, parameters=dict(parameters), select=select, results_per_page=most
+        )
+        return list(rows), has_more
+
     def write(self, group: Sequence[Write]) -> list[str]:
         """Do all writes of the group or none; they are of one partition, and 100 at the most.
 
@@ -114,7 +126,10 @@ class Table:
             raise NotStorable(f"a row has a value that no column takes ({type(error).__name__})") from None
 
     def write_steps(
-        self, steps: Sequence[Sequence[Write]], refused: Callable[[int, NotStorable], None]
+        self,
+        steps: Sequence[Sequence[Write]],
+        refused: Callable[[int, NotStorable], None],
+        met: Callable[[int, int], None] = lambda *_: None,
     ) -> dict[int, list[str]]:
         """Do as many of the steps as can be done in one transaction, each of them wholly or not at all.
 
@@ -123,6 +138,7 @@ class Table:
         Args:
             steps: The writes of each step; all of them are of one partition, and 100 at the most.
             refused: Called with the place of a step that can't be stored.
+            met: Called with the place of a step that meets a conflict, and which of its writes it was.
 
         Returns:
             By the place of each step that was done, the new ETags of its rows.
@@ -132,14 +148,16 @@ class Table:
             try:
                 etags = iter(self.write([write for place in places for write in steps[place]]))
             except Conflict as conflict:
-                owners = [place for place in places for _ in steps[place]]
-                places.remove(owners[conflict.index])
+                owners = [(place, write) for place in places for write in range(len(steps[place]))]
+                place, write = owners[conflict.index]
+                places.remove(place)
+                met(place, write)
             except NotStorable as error:
                 if len(places) > 1:
                     return {
                         place: each
                         for place in places
-                        for each in self.write_steps([steps[place]], _at(place, refused)).values()
+                        for each in self.write_steps([steps[place]], _at(place, refused), _at(place, met)).values()
                     }
                 refused(places[0], error)
                 return {}
@@ -153,8 +171,8 @@ class Table:
             self._client.create_table()
 
 
-def _at(place: int, refused: Callable[[int, NotStorable], None]) -> Callable[[int, NotStorable], None]:
-    return lambda _, error: refused(place, error)
+def _at[T](place: int, told: Callable[[int, T], None]) -> Callable[[int, T], None]:
+    return lambda _, what: told(place, what)
 
 
 def insertion(row: Row) -> Write:
@@ -170,6 +188,11 @@ def replacement(row: Row, etag: str) -> Write:
 def merger(row: Row, etag: str | None = None) -> Write:
     """A write of the named columns alone that fails if the row is gone, or has changed since ``etag``."""
     return ("update", _storable(row), {"mode": UpdateMode.MERGE, **(_if_still(etag) if etag else {})})
+
+
+def upsertion(row: Row) -> Write:
+    """A write of the whole row whatever is there."""
+    return ("upsert", _storable(row), {"mode": UpdateMode.REPLACE})
 
 
 def deletion(partition: str, row: str, etag: str | None = None) -> Write:

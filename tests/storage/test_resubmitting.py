@@ -545,7 +545,8 @@ def test_a_message_without_rows_ends_too(parts: Parts) -> None:
     operation, message = failed(parts, A)
     pointer = parts.results.pointer(operation)
     assert pointer is not None
-    parts.results.delete(pointer, operation)
+    parts.results.delete_blobs(operation)
+    parts.results.delete_operations([pointer])
     parts.adx.fails("op", RequestRejected("gone"))
     assert hours_until_given_up(parts, message) >= 48
     assert states(parts, operation) == [RetryState.NOT_RESUBMITTABLE]

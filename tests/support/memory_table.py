@@ -78,11 +78,29 @@ class MemoryTable:
             return self._put(rows, _combined(rows.get(_key(sent)), sent, mode))
 
     def query_entities(
-        self, query_filter: str, *, parameters: Mapping[str, str] | None = None, select: Sequence[str] | None = None
+        self,
+        query_filter: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        select: Sequence[str] | None = None,
+        results_per_page: int | None = None,  # noqa: ARG002, its pages are of one size
     ) -> Iterator[TableEntity]:
         """The rows that meet comparisons of texts joined by ``and``, in the order of their keys, page by page."""
         for page in self.query_pages(query_filter, parameters=parameters, select=select):
             yield from page
+
+    def query_page(
+        self,
+        query_filter: str,
+        *,
+        parameters: Mapping[str, str],
+        select: Sequence[str] | None = None,
+        results_per_page: int,
+    ) -> tuple[Iterator[TableEntity], bool]:
+        """The first of these rows, and whether there are more."""
+        rows = self._read_page(_condition(query_filter, parameters), None, results_per_page + 1)
+        found = (_as_read(_selected(row, select)) for row in rows[:results_per_page])
+        return found, len(rows) > results_per_page
 
     def query_pages(
         self, query_filter: str, *, parameters: Mapping[str, str] | None = None, select: Sequence[str] | None = None
@@ -91,20 +109,22 @@ class MemoryTable:
         meets = _condition(query_filter, parameters or {})
         last: tuple[bytes, bytes] | None = None
         while True:
-            rows = self._read_page(meets, last)
+            rows = self._read_page(meets, last, self._page)
             yield [_as_read(_selected(row, select)) for row in rows]
             if len(rows) < self._page:
                 return
             last = _place(_key(rows[-1]))
 
-    def _read_page(self, meets: Callable[[Entity], bool], after: tuple[bytes, bytes] | None) -> list[dict[str, Any]]:
+    def _read_page(
+        self, meets: Callable[[Entity], bool], after: tuple[bytes, bytes] | None, most: int
+    ) -> list[dict[str, Any]]:
         """One request of a listing."""
         with self._lock:
             rows = self._existing()
             places = sorted((_place(key), key) for key in rows)
             found = (rows[key] for place, key in places if after is None or place > after)
             matching = [row for row in found if meets(row)]
-            return matching[: self._page]
+            return matching[:most]
 
     def submit_transaction(self, operations: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
         """Do all of the writes or none."""

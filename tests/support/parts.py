@@ -40,6 +40,7 @@ from shared.resubmit import Resubmitter
 from shared.retry_decision import Rules
 from shared.settings import Polling, Retrying
 from shared.settle import Settler
+from shared.store.listing import Listing
 from shared.store.outstanding import OutstandingOperations
 from shared.store.protocol import Tables
 from shared.store.redrives import Redrives
@@ -183,11 +184,18 @@ class Parts:
         )
         self.redrives = Redrives(self.tables["Redrives"])
         self.redriver = Redriver(
-            self.results, self.redrives, Reenqueuer(self.results, retries, retrying), ambient, needs_format=True
+            self.results,
+            self.outstanding.list_rows,
+            self.redrives,
+            Reenqueuer(self.results, retries, retrying),
+            ambient,
+            needs_format=True,
         )
         self.backlog = Backlog(self.outstanding, {"retries": retries, "gone": Queue(self.gone_client)}, ambient)
+        self.listing = Listing(self.tables["Outstanding"], self.storage_threads)
         self.pruner = Pruner(
             self.results,
+            self.outstanding.list_rows,
             self.redrives,
             timedelta(days=90),
             timedelta(seconds=60),

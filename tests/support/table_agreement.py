@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
-from shared.store.tables import Conflict, Table, Write, deletion, etag_of, insertion, merger, replacement
+from shared.store.tables import Conflict, Table, Write, deletion, etag_of, insertion, merger, replacement, upsertion
 
 _count = itertools.count()
 
@@ -76,6 +76,8 @@ class Planned:
                 return replacement(self.row, etag)
             case "merge":
                 return merger(self.row, etag)
+            case "upsert":
+                return upsertion(self.row)
             case _:
                 return deletion(self.row["PartitionKey"], self.row["RowKey"], etag or None)
 
@@ -133,7 +135,9 @@ class TablesAgree(RuleBasedStateMachine):
     @rule(
         partition=st.sampled_from(PARTITIONS),
         kinds=st.lists(
-            st.tuples(st.sampled_from(["insert", "replace", "merge", "delete", "delete if"]), rows, st.booleans()),
+            st.tuples(
+                st.sampled_from(["insert", "replace", "merge", "upsert", "delete", "delete if"]), rows, st.booleans()
+            ),
             min_size=1,
             max_size=4,
         ),
@@ -187,6 +191,15 @@ class TablesAgree(RuleBasedStateMachine):
         parameters = {"partition": partition, "bound": bound}
         ours = list(self.imitated.query(condition, parameters, select=select))
         assert ours == list(self.azurite.query(condition, parameters, select=select))
+
+    @rule(partition=st.sampled_from(PARTITIONS), bound=st.sampled_from(ROWS), most=st.integers(1, 4))
+    def page(self, partition: str, bound: str, most: int) -> None:
+        parameters = {"partition": partition, "bound": bound}
+        ours, theirs = (
+            side.page("PartitionKey eq @partition and RowKey ge @bound", parameters, most)
+            for side in (self.imitated, self.azurite)
+        )
+        assert ours == theirs
 
     @invariant()
     def rows_and_their_order_agree(self) -> None:

@@ -581,7 +581,20 @@ def test_the_last_error_is_code_and_text_as_far_as_they_are_known(
 
 def test_a_settled_row_is_summed_up_again_when_a_blob_has_recovered() -> None:
     settled = OperationRow(
-        OperationState.FAILED, Counts(failed=1), 3, EARLY, LATE, LATE, "Last: busy", 1, "op", None, None, "e1"
+        operation=outstanding().operation,
+        registered_at=EARLY,
+        state=OperationState.FAILED,
+        counts=Counts(failed=1),
+        polls=3,
+        start_time=EARLY,
+        last_updated=LATE,
+        settled_at=LATE,
+        last_error="Last: busy",
+        attempt=1,
+        root_operation_id="op",
+        correlation_id=None,
+        properties=None,
+        etag="e1",
     )
     summary = summarize([row_of(blob("Succeeded"), RetryState.RECOVERED)], replace(settled, last_error=None), None)
     assert (summary.state, summary.counts) == (OperationState.SUCCEEDED, Counts(succeeded=1))

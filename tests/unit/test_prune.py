@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from threading import Barrier
@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from shared.model import Operation
+from shared.model import Operation, OperationState
 from shared.prune import Pruner
-from shared.records import Pointer
+from shared.records import Pointer, Pruned
 from shared.store.tables import Conflict
 from tests.support.facts import CLUSTER, NOW, surroundings
 
@@ -21,20 +21,29 @@ class OldResults:
     def __init__(self, count: int) -> None:
         self.count = count
         self.deleted: list[str] = []
+        self.unlisted: set[str] = set()
         self._together = Barrier(SIDE_BY_SIDE)
 
-    def settled_before(self, day: date) -> Iterator[tuple[Pointer, Operation]]:
+    def settled_before(self, day: date) -> Iterator[Pruned]:
         assert day == (NOW - timedelta(days=90)).date()
         for number in range(self.count):
-            yield Pointer("p", str(number), NOW), Operation(CLUSTER, "db", "t", str(number))
+            operation, pointer = Operation(CLUSTER, "db", "t", str(number)), Pointer("p", str(number), NOW)
+            yield Pruned(operation, pointer, OperationState.SUCCEEDED, operation.operation_id, 1)
 
-    def delete(self, _: Pointer, operation: Operation, unless_redriven_since: date) -> int:
+    def delete_blobs(self, operation: Operation, unless_redriven_since: date) -> int:
         assert unless_redriven_since
         self._together.wait(timeout=30)
         if operation.operation_id == "1":
             raise Conflict(0)
-        self.deleted.append(operation.operation_id)
         return 2
+
+    def delete_operations(self, pointers: Sequence[Pointer]) -> int:
+        assert {pointer.row for pointer in pointers} <= self.unlisted, "an operation's own row is the last"
+        self.deleted += [pointer.row for pointer in pointers]
+        return len(pointers)
+
+    def remove(self, pruned: Sequence[Pruned]) -> None:
+        self.unlisted |= {each.operation.operation_id for each in pruned}
 
 
 class NoRedrives:
@@ -47,6 +56,7 @@ def test_operations_are_pruned_side_by_side(caplog: pytest.LogCaptureFixture) ->
     results = OldResults(3 * SIDE_BY_SIDE)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
         Pruner(
+            cast("Any", results),
             cast("Any", results),
             cast("Any", NoRedrives()),
             timedelta(days=90),
