@@ -134,8 +134,9 @@ class MemoryTable:
                 raise refusal(HttpResponseError, 404, "TableNotFound", "The table specified does not exist.")
             # On a copy, which takes the place of the rows when all has gone well.
             rows, count = dict(self._rows), self._writes
+            seen: set[Key] = set()
             try:
-                answers = [self._apply(rows, index, *write) for index, write in enumerate(writes)]
+                answers = [self._apply(rows, seen, index, *write) for index, write in enumerate(writes)]
             except TableTransactionError:
                 self._writes = count
                 raise
@@ -153,12 +154,21 @@ class MemoryTable:
         return self._rows
 
     def _apply(
-        self, rows: dict[Key, dict[str, Any]], index: int, kind: str, sent: dict[str, Any], options: Mapping[str, Any]
+        self,
+        rows: dict[Key, dict[str, Any]],
+        seen: set[Key],
+        index: int,
+        kind: str,
+        sent: dict[str, Any],
+        options: Mapping[str, Any],
     ) -> dict[str, Any]:
         def refused(status: int, code: str, text: str) -> HttpResponseError:
             return transaction_refusal(index, status, code, text)
 
         _check(sent, refused)
+        if _key(sent) in seen:
+            raise refused(400, "InvalidDuplicateRow", "An entity can appear only once in a batch.")
+        seen.add(_key(sent))
         stored = rows.get(_key(sent))
         if kind == "create" and stored is not None:
             raise refused(409, "EntityAlreadyExists", "The specified entity already exists.")
@@ -192,11 +202,6 @@ def _prepared(operations: Iterable[Sequence[Any]]) -> list[tuple[str, dict[str, 
         raise ValueError("Partition Keys in the batch must all be the same.")
     if len(writes) > _MOST_WRITES:
         raise refusal(HttpResponseError, 400, "InvalidInput", "The batch request operation exceeds the maximum 100.")
-    seen = set()
-    for index, (_, sent, _) in enumerate(writes):
-        if _key(sent) in seen:
-            raise transaction_refusal(index, 400, "InvalidDuplicateRow", "An entity can appear only once in a batch.")
-        seen.add(_key(sent))
     return writes
 
 
