@@ -1,5 +1,6 @@
 """What there is outside the process at one moment: all that is left when it dies."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ class Left:
         messages: How many operations have the row with their message, by which they are watched.
         due: Of each due row, how often its operation was polled, and whether a dispatch note has it as handed out.
         operations: Attempt, ``State``, polls and counts of each operation's row, that of retried blobs last.
+        listed: Of each listed operation what its copy says: ``State``, counts, that of retried blobs last.
         blobs: Attempt, ``Status`` and ``RetryState`` of each blob's row.
         claims: How many blobs are claimed.
         redrives: Of each redrive, whether it is done and how many blobs or messages it was.
@@ -38,6 +40,7 @@ class Left:
     messages: int
     due: tuple[tuple[int, bool], ...]
     operations: tuple[tuple[int, str, int, int, int, int], ...]
+    listed: tuple[tuple[str, int, int, int], ...]
     blobs: tuple[tuple[int, str, str], ...]
     claims: int
     redrives: tuple[tuple[bool, int], ...]
@@ -76,6 +79,7 @@ def look(world: World) -> Left:
             sorted((row["Polls"], notes.get(row["PartitionKey"], HandedOut()).holds(row["RowKey"])) for row in due)
         ),
         operations=tuple(sorted(map(_operation, operations))),
+        listed=tuple(sorted(_listed(rows) for rows in list_rows(outstanding).values())),
         blobs=tuple(sorted((row["Attempt"], row["Status"], row["RetryState"]) for row in blobs)),
         claims=sum("ClaimedBy" in row for row in blobs),
         redrives=tuple(sorted((row["Done"], row.get("Count", 0)) for row in redrives)),
@@ -85,6 +89,26 @@ def look(world: World) -> Left:
         poison=sum(count or 0 for name, count in lengths.items() if name.endswith("-poison")),
         submissions=sum(blob.submissions for blob in world.adx.books().blobs),
     )
+
+
+def list_rows(outstanding: Iterable[Row]) -> dict[str, list[Row]]:
+    """The list rows of each operation, by its key."""
+    found: dict[str, list[Row]] = {}
+    for row in outstanding:
+        kind, *_, key = row["RowKey"].split("|")
+        if kind in ("all", "state", "table", "id", "root"):
+            found.setdefault(key, []).append(row)
+    return found
+
+
+def _listed(rows: Sequence[Row]) -> tuple[str, int, int, int]:
+    """What one operation's list rows say; at each moment there is one of each kind, and all say the same."""
+    kinds = {row["RowKey"].split("|")[0]: row for row in rows}
+    assert len(kinds) == len(rows), "one list row of each kind"
+    assert kinds.keys() >= {"all", "state", "table", "id"}, "no list row is missing"
+    copy = kinds["all"]
+    assert kinds["state"]["RowKey"].split("|")[1] == copy["State"], "listed by the state that the copy has"
+    return copy["State"], copy["Succeeded"], copy["Failed"], copy["RetriedBlobs"]
 
 
 def _operation(row: Row) -> tuple[int, str, int, int, int, int]:

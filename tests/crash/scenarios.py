@@ -313,7 +313,7 @@ SCENARIOS = (
     Scenario(
         "mended by the service",
         _mending,
-        (*REGISTERED, *ENQUEUED, *ENDED, "blobs Recovered", "operation corrected"),
+        (*REGISTERED, *ENQUEUED, *ENDED, "blobs Recovered", "operation corrected", "list rows corrected"),
         End(operations=((1, "Succeeded"),), blobs=((1, "flaky", "Succeeded", "Recovered"),)),
         dies_at=slice(3, None),
         on_retry=lambda world, _: _planted(world, "mending", {"flaky": DONE}),
@@ -402,7 +402,7 @@ SCENARIOS = (
         (
             *(*REGISTERED, "blobs written", *ENDED),
             *("redrive begun", "blobs taken up", "retry message sent", "blobs Enqueued", "blobs counted"),
-            *("redrive done", *RESUBMITTED, *SUCCEEDED),
+            *("list rows corrected", "redrive done", *RESUBMITTED, *SUCCEEDED),
         ),
         End(
             operations=((1, "PartiallySucceeded"), (2, "Succeeded")),
@@ -416,7 +416,7 @@ SCENARIOS = (
             submissions={"broken": (2, 1), "flaky": (2, 1), "good": (1, 1)},
             redriven=True,
         ),
-        dies_at=slice(6, 12),
+        dies_at=slice(6, 13),
         afterwards=_redrive_blobs,
         settings={"RETRY_MAX_ATTEMPTS": "1"},
     ),
@@ -437,7 +437,8 @@ SCENARIOS = (
         _good,
         (
             *(*REGISTERED, *SUCCEEDED),
-            *("redrive begun", "redrive done", "results deleted", "operation row deleted", "redrives deleted"),
+            *("redrive begun", "redrive done", "results deleted", "list rows deleted", "operation row deleted"),
+            "redrives deleted",
         ),
         End(submissions={"good": (1, 1)}),
         dies_at=slice(8, None),

@@ -14,11 +14,19 @@ TABLES = ("OutstandingOperations", "IngestionOperations", "IngestionBlobs", "Ing
 
 OUTSTANDING = {
     frozenset({"POST !layout"}): "layout written",
-    frozenset({"POST op", "POST due"}): "outstanding rows inserted",
+    frozenset({"POST op", "POST due", "PUT all", "PUT state", "PUT table", "PUT id"}): "outstanding rows inserted",
     frozenset({"DELETE due", "POST due"}): "due rows moved",
-    frozenset({"DELETE due", "DELETE op"}): "outstanding rows deleted",
+    frozenset({"DELETE due", "DELETE op", "PUT all", "DELETE state", "PUT state"}): "outstanding rows deleted",
     frozenset({"PUT dispatched"}): "dispatch noted",
+    frozenset({"PUT all", "PUT state"}): "list rows corrected",
+    frozenset({"PUT all", "PUT state", "DELETE state"}): "list rows corrected",
+    frozenset({"DELETE all", "DELETE state", "DELETE table", "DELETE id"}): "list rows deleted",
 }
+ROOT = {"PUT root", "DELETE root"}
+"""What a resubmission has beside these."""
+
+NOTES = "!notes"
+"""The partition of what the app notes of its own work: nothing reads it to go on with, so to write it is no step."""
 
 REDRIVES = {"PUT": "redrive begun", "PATCH": "redrive done", "DELETE": "redrives deleted"}
 
@@ -46,7 +54,7 @@ class Steps:
         self._rows: dict[tuple[str, str, str], Row] = {}
 
     def name(self, request: Request) -> str | None:
-        """The step that a request is; None for a read."""
+        """The step that a request is; None for a read, and for what is none."""
         if request.method == "GET":
             return None
         name = None
@@ -57,7 +65,10 @@ class Steps:
         elif request.path.endswith("/Tables"):
             name = "table created"
         else:
-            name = self._table_step(changes_of(request))
+            changes = changes_of(request)
+            if all(change.partition == NOTES for change in changes):
+                return None
+            name = self._table_step(changes)
         return name or f"unnamed: {request.method} {request.path} {request.body.decode()}"
 
     def took_effect(self, request: Request, answer: Answer) -> bool:
@@ -74,7 +85,8 @@ class Steps:
     def _table_step(self, changes: Sequence[Change]) -> str | None:
         match sorted({change.table for change in changes}):
             case ["OutstandingOperations"]:
-                return OUTSTANDING.get(frozenset(f"{each.method} {each.row.split('|')[0]}" for each in changes))
+                writes = {f"{each.method} {each.row.split('|')[0]}" for each in changes}
+                return OUTSTANDING.get(frozenset(writes - ROOT))
             case ["IngestionOperations"]:
                 return self._operation_step(changes[0])
             case ["IngestionBlobs"]:

@@ -28,7 +28,7 @@ CHANGES = {
     "queue created": {"storage"},
     "layout written": {"layout"},
     "pointer inserted": {"pointers"},
-    "outstanding rows inserted": {"messages", "due"},
+    "outstanding rows inserted": {"messages", "due", "listed"},
     "operation row inserted": {"operations"},
     "refused message kept": {"poison"},
     "batch sent": {"batches"},
@@ -39,7 +39,7 @@ CHANGES = {
     "blobs Enqueued": {"blobs"},
     "progress shown": {"operations"},
     "operation ended": {"operations"},
-    "outstanding rows deleted": {"messages", "due"},
+    "outstanding rows deleted": {"messages", "due", "listed"},
     "blobs claimed": {"claims"},
     "blobs submitted": {"submissions"},
     "claims released": {"claims"},
@@ -47,6 +47,7 @@ CHANGES = {
     "blobs Resubmitted": {"blobs", "claims"},
     "blobs Recovered": {"blobs"},
     "operation corrected": {"operations"},
+    "list rows corrected": {"listed"},
     "blobs AttemptsExhausted": {"blobs"},
     "blobs NotResubmittable": {"blobs"},
     "redrive begun": {"redrives"},
@@ -56,6 +57,7 @@ CHANGES = {
     "poison message removed": {"poison"},
     "redrive done": {"redrives"},
     "results deleted": {"blobs", "pointers"},
+    "list rows deleted": {"listed"},
     "operation row deleted": {"operations"},
     "redrives deleted": {"redrives"},
 }
@@ -123,6 +125,9 @@ def end_of(world: World) -> End:
     blobs = [(row, blob) for row in operations for blob in world.blobs(row["OperationId"])]
     # No row is left over that nothing leads to.
     assert (left.pointers, len(left.operations), len(left.blobs)) == (len(operations), len(operations), len(blobs))
+    # Each is listed, as what its row says.
+    public = [(row["State"], row["Succeeded"], row["Failed"], row["RetriedBlobs"]) for row in operations]
+    assert sorted(left.listed) == sorted(public)
     # What was submitted again is counted as such.
     resubmitted = Counter(row["OperationId"] for row, blob in blobs if blob["RetryState"] == "Resubmitted")
     assert all(row["RetriedBlobs"] >= resubmitted[row["OperationId"]] for row in operations)
