@@ -250,10 +250,10 @@ class Settler:
             message = self._outstanding.message(last.operation)
             self._results.add_operation(last, message.properties if message else None)
             self._results.revise_operation(last.pointer, decide)
-        if ending.has_retries:
-            # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
-            self.correct(last.operation)
-        # It may have ended at an earlier poll that died before the operation was removed.
+        # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
+        if ending.has_retries and self.correct(last.operation):
+            row = self._results.operation(last.pointer)
+        # Or it may have ended at an earlier poll that died before the operation was removed.
         return replace(ending, summary=row.summary, at=row.settled_at) if row and row.settled_at else ending
 
     def give_up(self, before: Outstanding, error: str) -> Ending:
@@ -288,11 +288,11 @@ class Settler:
                 given_up.tell(operation, row)
         return Standing.of(rows.values())
 
-    def correct(self, operation: Operation) -> None:
-        """Make the rows of a settled operation agree with its blobs again, some of which have recovered."""
+    def correct(self, operation: Operation) -> bool:
+        """Make the rows of a settled operation agree with its blobs again. False if none of them has recovered."""
         pointer = self._results.pointer(operation)
         if pointer is None:
-            return
+            return False
         corrected: list[OperationRow] = []
 
         def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
@@ -311,6 +311,7 @@ class Settler:
             # In any case: an earlier correction may have been cut short right before it.
             entry, read = entry_of_row(pointer, corrected[-1]), partial(self._results.operation, pointer)
             self._outstanding.list_rows.follow(entry, read)
+        return bool(corrected)
 
     def _message(self, before: Outstanding) -> OperationMessage:
         message = self._outstanding.message(before.operation)

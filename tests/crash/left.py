@@ -1,6 +1,6 @@
 """What there is outside the process at one moment: all that is left when it dies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -9,6 +9,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from shared import keys
 from shared.store.handed_out import HandedOut, read_handed_out
 from tests.crash.steps import TABLES
+from tests.support.list_rows import check_list_rows, list_rows_of
 from tests.support.world import Row, World
 
 
@@ -79,7 +80,7 @@ def look(world: World) -> Left:
             sorted((row["Polls"], notes.get(row["PartitionKey"], HandedOut()).holds(row["RowKey"])) for row in due)
         ),
         operations=tuple(sorted(map(_operation, operations))),
-        listed=tuple(sorted(_listed(rows) for rows in list_rows(outstanding).values())),
+        listed=tuple(sorted(map(_listed, list_rows_of(outstanding).values()))),
         blobs=tuple(sorted((row["Attempt"], row["Status"], row["RetryState"]) for row in blobs)),
         claims=sum("ClaimedBy" in row for row in blobs),
         redrives=tuple(sorted((row["Done"], row.get("Count", 0)) for row in redrives)),
@@ -91,23 +92,9 @@ def look(world: World) -> Left:
     )
 
 
-def list_rows(outstanding: Iterable[Row]) -> dict[str, list[Row]]:
-    """The list rows of each operation, by its key."""
-    found: dict[str, list[Row]] = {}
-    for row in outstanding:
-        kind, *_, key = row["RowKey"].split("|")
-        if kind in ("all", "state", "table", "id", "root"):
-            found.setdefault(key, []).append(row)
-    return found
-
-
-def _listed(rows: Sequence[Row]) -> tuple[str, int, int, int]:
-    """What one operation's list rows say; at each moment there is one of each kind, and all say the same."""
-    kinds = {row["RowKey"].split("|")[0]: row for row in rows}
-    assert len(kinds) == len(rows), "one list row of each kind"
-    assert kinds.keys() >= {"all", "state", "table", "id"}, "no list row is missing"
-    copy = kinds["all"]
-    assert kinds["state"]["RowKey"].split("|")[1] == copy["State"], "listed by the state that the copy has"
+def _listed(kinds: Mapping[str, list[Row]]) -> tuple[str, int, int, int]:
+    """What one operation's list rows say; at each moment they are whole."""
+    copy = check_list_rows(kinds)
     return copy["State"], copy["Succeeded"], copy["Failed"], copy["RetriedBlobs"]
 
 

@@ -17,6 +17,7 @@ from tests.model.world import (
     World,
     operation_id_of,
 )
+from tests.support.list_rows import check_list_rows, list_rows_of
 
 type Row = Mapping[str, Any]
 
@@ -147,6 +148,28 @@ def rows_are_ingested_once(world: World) -> None:
         assert count <= most, f"the rows of {name} were ingested {count} times"
 
 
+def an_operation_is_listed_once(world: World) -> None:
+    """What is watched is listed; what is listed has one list row of each kind, and all of them say the same."""
+    due, _ = _outstanding(world)
+    listed = _listed(world)
+    assert due.keys() <= listed.keys(), "what is watched is listed"
+    for kinds in listed.values():
+        check_list_rows(kinds)
+
+
+def it_is_listed_as_what_its_row_says(world: World) -> None:
+    """At the end: the list rows say what the public rows say."""
+    listed, rows = _listed(world), operation_rows(world)
+    assert listed.keys() == {world.operation(operation_id).key for operation_id in rows}
+    for operation_id, row in rows.items():
+        kinds = listed[world.operation(operation_id).key]
+        assert ("root" in kinds) == (row["RootOperationId"] != operation_id)
+        columns = ("State", "SettledAt", "Succeeded", "Failed", "InProgress", "Canceled", "RetriedBlobs")
+        (copy,) = kinds["all"]
+        otherwise = [column for column in columns if copy.get(column) != row.get(column)]
+        assert not otherwise, f"{operation_id} is listed otherwise than its row says: {otherwise}"
+
+
 def junk_is_kept_as_it_came(world: World) -> None:
     """A message that can't be understood is kept."""
     kept = Counter(message.content for message in world.messages(f"{OPERATIONS}-poison"))
@@ -268,6 +291,11 @@ def _outstanding(world: World) -> tuple[Counter[str], Counter[str]]:
         elif kind == "op":
             messages[rest] += 1
     return due, messages
+
+
+def _listed(world: World) -> dict[str, dict[str, list[Row]]]:
+    """The list rows of each operation, by its key and their kind."""
+    return list_rows_of(world.table("OutstandingOperations").rows())
 
 
 def _carried(world: World) -> set[tuple[str, str]]:

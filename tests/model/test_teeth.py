@@ -12,6 +12,8 @@ from shared import outcome, settle
 from shared.model import BlobReport
 from shared.register import Registrar
 from shared.resubmit import Resubmitter
+from shared.store import outstanding
+from shared.store.list_rows import ListRows, listing_writes
 from shared.store.results import Results
 from tests.model.machine import OutsideWorld
 
@@ -59,6 +61,14 @@ def retry_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(settle, "retry_delay", lambda *_, **__: timedelta())
 
 
+def forget_to_correct_list_rows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ListRows, "follow", lambda *_: None)
+
+
+def end_by_two_states(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(outstanding, "ending_writes", listing_writes)
+
+
 @pytest.mark.parametrize(
     ("break_it", "finding"),
     [
@@ -68,6 +78,8 @@ def retry_at_once(patch: pytest.MonkeyPatch) -> None:
         (retry_without_limit, "beyond the limit"),
         (retry_exhausted_blobs, "was never Transient"),
         (retry_at_once, "a delay of"),
+        (forget_to_correct_list_rows, "is listed otherwise than its row says"),
+        (end_by_two_states, "it has one list row of each kind"),
     ],
 )
 def test_a_broken_promise_is_found(
