@@ -102,14 +102,17 @@ PRICES = (
 )
 
 REGISTRATION = 3
-"""Table requests: the pointer, the operation's row, the two rows of ``OutstandingOperations``. Counted."""
+"""Table requests: the pointer, the operation's row, its rows of ``OutstandingOperations``. Counted."""
 SETTLING = 3
 """Table requests of one that settles alone: write the blobs, the operation's row, and remove what is outstanding. Of
 those that settle together, up to a hundred share each of the last two. Counted."""
 RETRYING = 12
 """Table requests beside those: to put a blob on the retry queue, and to resubmit it. Counted."""
-PRUNING = 3
-"""Table requests: read the operation's blobs, delete them, delete its row. Counted."""
+PRUNING = 4
+"""Table requests: read the operation's blobs, delete them, delete its list rows, delete its row. Of those that are
+pruned together, some share each of the last two. Counted."""
+NOTE = 1
+"""Table requests of a tick, and of ``measure_backlog``, to note what was done. Counted."""
 MESSAGE = 3
 """Queue operations of one message: put, get, delete. A get can take 16 messages; here each has its own."""
 _LOOKS = _QUEUES * 6
@@ -119,8 +122,9 @@ _LENGTHS = _QUEUES * 2
 _LEASES = 12
 """Blob operations a minute by which the host keeps its locks. Assumed."""
 
-STORED = 2_500
-"""Bytes of an operation's rows that stay, with one blob, by the documented formula. Measured on rows of usual names."""
+STORED = 5_500
+"""Bytes of an operation's rows that stay, its list rows among them, with one blob, by the documented formula. Measured
+on rows of usual names."""
 RETENTION = 90
 """Days, as ``RESULTS_RETENTION_DAYS`` has it."""
 
@@ -288,12 +292,12 @@ class Polls:
 
     @property
     def table_requests(self) -> float:
-        """A month: 16 queries a tick, and what reads and writes the operations that are due."""
+        """A month: 16 queries a tick and a note, and what reads and writes the operations that are due."""
         if not self.messages:
-            return self.ticks * (_SHARDS + _touched(self.moved))
+            return self.ticks * (_SHARDS + _touched(self.moved) + NOTE)
         read_again = _SHARDS * math.ceil(self.due / _SHARDS / _PAGE)
         writes = math.ceil(self.moved / self.messages / MOST_MOVES)
-        return self.ticks * (_SHARDS + read_again + _SHARDS + self.messages * (1 + writes))
+        return self.ticks * (_SHARDS + read_again + _SHARDS + NOTE + self.messages * (1 + writes))
 
 
 def _touched(moved: float) -> float:
@@ -385,7 +389,7 @@ def usage(load: Load) -> Usage:
         table_requests=polling.table_requests
         + load.tracked * (REGISTRATION + SETTLING + PRUNING)
         + load.resubmitted * RETRYING
-        + _MINUTES * (_SHARDS + _counted(load) / _PAGE),
+        + _MINUTES * (_SHARDS + _counted(load) / _PAGE + NOTE),
         table_gb=load.tracked / MONTH.days * RETENTION * STORED / _GIGA,
         queue_operations=MESSAGE * (load.registered + load.resubmitted + polling.batches)
         + _MINUTES * (_LOOKS + _LENGTHS),

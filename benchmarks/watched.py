@@ -157,7 +157,8 @@ class Stage:
 
     def _expect_none(self) -> None:
         table = self.tables.get_table_client("OutstandingOperations")
-        left = sum(row["PartitionKey"] != "!layout" for row in table.list_entities(select=["PartitionKey"]))
+        rows = table.list_entities(select=["RowKey"])
+        left = sum(row["RowKey"].startswith(("op|", "due|")) for row in rows)
         if left:
             raise RuntimeError(f"{left} rows of operations that have ended are left")
 

@@ -137,7 +137,7 @@ class Poller:
             self._outstanding.note_tick(self._now())
         except Exception as error:  # noqa: BLE001, whatever it is: the tick is done, and the next one writes it again
             event(
-                "note.not_written",
+                "polls.not_noted",
                 f"that this tick is done: {type(error).__name__}",
                 level=logging.WARNING,
                 error=redacted_line(error),

@@ -439,7 +439,7 @@ def test_a_tick_that_can_not_be_noted_is_a_tick_all_the_same(
     monkeypatch.setattr(parts.outstanding, "note_tick", _fail)
     parts.tick()
     assert parts.row(operation).state is OperationState.SUCCEEDED
-    assert "note.not_written" in caplog.text
+    assert "polls.not_noted" in caplog.text
     assert "c2VjcmV0" not in caplog.text
 
 

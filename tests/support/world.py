@@ -201,7 +201,8 @@ class World:
 
     def outstanding(self) -> list[Row]:
         """The due rows of this world's operations."""
-        return self._rows("OutstandingOperations", "Table eq @table", table=self.table)
+        condition = "Table eq @table and RowKey ge 'due|' and RowKey lt 'due|~'"
+        return self._rows("OutstandingOperations", condition, table=self.table)
 
     def _rows(self, name: str, condition: str, **parameters: str) -> list[Row]:
         with self.tables.get_table_client(name) as client:
