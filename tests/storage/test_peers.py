@@ -31,9 +31,9 @@ def test_the_naive_peer_writes_rows_one_by_one(stage: Stage) -> None:
 def test_an_operation_alone_has_every_tick_to_itself(stage: Stage) -> None:
     life = stage.watch(1, 20, TIMES, every_tick=True)
     assert (life.message.storage, life.registration.storage) == (2, costs.REGISTRATION)
-    assert [tally.storage for tally in life.polls] == [len(SHARDS) + 1] * 2
+    assert [tally.storage for tally in life.polls] == [len(SHARDS) + 1 + costs.NOTE] * 2
     assert life.end.of("adx", kind="status with details") == 1
-    assert [tally.storage for tally in life.idle] == [len(SHARDS)] * (ticks_until(TIMES[-1]) - len(TIMES))
+    assert [tally.storage for tally in life.idle] == [len(SHARDS) + costs.NOTE] * (ticks_until(TIMES[-1]) - len(TIMES))
 
 
 def test_a_crowd_shares_the_looks_and_the_messages_gets(stage: Stage) -> None:
