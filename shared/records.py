@@ -18,7 +18,6 @@ class Outstanding:
     ``operation_etag`` are those of the pointer and of the row of ``IngestionOperations`` as this app left them last,
     "" where that is not known: as long as the pointer has its ETag, nothing is written down of the operation's blobs.
     ``bulk_polls`` are its polls since its own status came last, ``rest_only`` is whether bulk status does not show it.
-    ``is_listed`` is False for what a version registered that had no list rows.
     """
 
     operation: Operation
@@ -43,7 +42,6 @@ class Outstanding:
     operation_etag: str = ""
     bulk_polls: int = 0
     rest_only: bool = False
-    is_listed: bool = True
     etag: str = ""
 
     @property

@@ -243,12 +243,13 @@ class OutstandingOperations:
         return [group[place] for place in done] + [step for step in listed_otherwise if self._end_again(step)]
 
     def _end_again(self, step: "_Step") -> bool:
-        """End an operation that is not listed as it was thought to be. False if somebody else is faster."""
+        """End an operation that is not listed as InProgress. False if somebody else is faster."""
         before, ending, entry = step.before, step.ending, entry_of(step.before)
         if ending is None:
             return False
         copy = self._table.get(before.shard, entry.all_row)
-        # A correction may have come before this: then its last word is there already.
+        # A correction may have come before this: then its last word is there already. What a version before list rows
+        # has registered has none, and gets them now.
         is_up_to_date = copy is not None and copy["State"] != OperationState.IN_PROGRESS.value
         writes = [] if is_up_to_date else listing_writes(entry, ending.summary, ending.at)
         try:
@@ -284,9 +285,7 @@ def _move(old: Outstanding, new: Outstanding) -> _Step:
 
 def _end(ending: Settled) -> _Step:
     before, entry = ending.before, entry_of(ending.before)
-    # What a version before list rows has registered gets its rows now.
-    write = ending_writes if before.is_listed else listing_writes
-    return _Step(before, (*_watch_ends(before), *write(entry, ending.summary, ending.at)), ending)
+    return _Step(before, (*_watch_ends(before), *ending_writes(entry, ending.summary, ending.at)), ending)
 
 
 def _watch_ends(before: Outstanding) -> tuple[Write, Write]:
@@ -355,7 +354,6 @@ def _due_entity(outstanding: Outstanding) -> Row:
         "OperationETag": outstanding.operation_etag or None,
         "BulkPolls": outstanding.bulk_polls or None,
         "RestOnly": outstanding.rest_only or None,
-        "Listed": outstanding.is_listed or None,
     }
 
 
@@ -383,6 +381,5 @@ def _outstanding(row: Row) -> Outstanding:
         operation_etag=row.get("OperationETag", ""),
         bulk_polls=row.get("BulkPolls", 0),
         rest_only=row.get("RestOnly", False),
-        is_listed=row.get("Listed", False),
         etag=etag_of(row),
     )

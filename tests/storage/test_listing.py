@@ -370,6 +370,24 @@ def test_what_is_pruned_is_listed_no_more(parts: Parts) -> None:
     assert [parts.row(each).state for each in (new, running)] == [OperationState.IN_PROGRESS] * 2
 
 
+def test_what_an_instance_of_the_version_before_has_ended_is_pruned(parts: Parts) -> None:
+    operation = parts.register("op", A)
+    parts.adx.says("op", blob(A, "Succeeded"))
+    parts.tick()
+    # It has removed what was outstanding, and left the list rows as they were at registration.
+    ended = Filter(states=(OperationState.SUCCEEDED,))
+    succeeded, copy = _row(parts, operation, "state"), _row(parts, operation, "all")
+    table, place = parts.tables["Outstanding"], _place(parts, operation)
+    table.write([deletion(succeeded["PartitionKey"], succeeded["RowKey"])])
+    table.upsert({**succeeded, "RowKey": f"state|InProgress|{place}"})
+    table.upsert({**copy, "State": "InProgress"})
+    assert parts.listing.page(ended, 5).items == ()
+    parts.now = START + timedelta(days=91)
+    parts.pruner.prune()
+    assert list_rows(parts) == []
+    assert parts.results.pointer(operation) is None
+
+
 def test_a_pruning_cut_short_is_done_again(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     operation = parts.register("old", A)
     parts.adx.says("old", blob(A, "Succeeded"))
@@ -471,10 +489,6 @@ def _delete(parts: Parts, operation: Operation, kind: str) -> None:
 
 
 def _make_unlisted(parts: Parts, operation: Operation) -> None:
-    """As the version before registered it: without list rows, and its due row does not say that it has some."""
+    """As the version before registered it."""
     for kind in ("all", "state", "table", "id"):
         _delete(parts, operation, kind)
-    due = _row(parts, operation, "due")
-    shard = keys.shard(operation.key)
-    parts.tables["Outstanding"].write([deletion(shard, due["RowKey"])])
-    parts.tables["Outstanding"].upsert({name: value for name, value in due.items() if name != "Listed"})
