@@ -56,6 +56,13 @@ class BlobAccess(StrEnum):
     USER_DELEGATION_SAS = "user-delegation-sas"
 
 
+class ApiAuth(StrEnum):
+    """How a caller of the HTTP API proves who they are: by a function key, or to App Service authentication."""
+
+    KEYS = "keys"
+    ENTRA = "entra"
+
+
 class LogLevel(StrEnum):
     """From what level on log lines are sent to Application Insights."""
 
@@ -131,7 +138,11 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, valid. ``retention`` is None where results are kept for ever."""
+    """All settings, valid.
+
+    ``retention`` is None where results are kept for ever. ``platform_authenticates`` is whether App Service
+    authentication stands before the app.
+    """
 
     storage: StorageAccess
     ingest_uri: str
@@ -147,6 +158,8 @@ class Settings:
     retrying: Retrying
     retention: timedelta | None
     telemetry: Telemetry
+    api_auth: ApiAuth = ApiAuth.KEYS
+    platform_authenticates: bool = False
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -171,6 +184,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         retrying=_retrying(read),
         retention=_days(read.integer("RESULTS_RETENTION_DAYS", 90, 0, 36500)),
         telemetry=_telemetry(read),
+        api_auth=read.choice("API_AUTH", ApiAuth.KEYS),
+        # The platform's: https://learn.microsoft.com/azure/app-service/reference-app-settings
+        platform_authenticates=read.text("WEBSITE_AUTH_ENABLED").lower() == "true",
     )
     problems = read.problems + _contradictions(settings)
     if problems:

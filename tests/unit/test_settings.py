@@ -8,6 +8,7 @@ from azure.monitor.opentelemetry.exporter._connection_string_parser import Conne
 from azure.storage.queue import QueueServiceClient
 
 from shared.settings import (
+    ApiAuth,
     BlobAccess,
     KustoAuth,
     LogLevel,
@@ -114,6 +115,8 @@ def test_each_setting_is_read() -> None:
             "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "ClientId=insights-client;Authorization=aad;",
             "WEBSITE_SITE_NAME": "func-tracker",
             "WEBSITE_INSTANCE_ID": "instance",
+            "API_AUTH": "Entra",
+            "WEBSITE_AUTH_ENABLED": "True",
         }
     )
     assert settings == Settings(
@@ -156,6 +159,8 @@ def test_each_setting_is_read() -> None:
             role="func-tracker",
             instance="instance",
         ),
+        api_auth=ApiAuth.ENTRA,
+        platform_authenticates=True,
     )
 
 
