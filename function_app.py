@@ -1,16 +1,18 @@
 """The functions: their triggers and nothing else."""
 
-import json
 from functools import partial
 
 import azure.functions as func
 
 from shared import api
-from shared.app import tracker
-from shared.settings import STORAGE_CONNECTION, RetryMode, load
+from shared.ambient import Ambient
+from shared.app import health, tracker
+from shared.settings import STORAGE_CONNECTION, ApiAuth, RetryMode, load
 
 settings = load()
 app = func.FunctionApp()
+# With API_AUTH=entra it is App Service authentication that lets callers in, and each call is looked at again.
+LEVEL = func.AuthLevel.ANONYMOUS if settings.api_auth is ApiAuth.ENTRA else func.AuthLevel.FUNCTION
 
 
 @app.function_name("register_operation")
@@ -57,29 +59,87 @@ def measure_backlog(timer: func.TimerRequest) -> None:  # noqa: ARG001, the work
     tracker(settings).measure_backlog()
 
 
+@app.function_name("add_operation")
+@app.route("operations", methods=["POST"], trigger_arg_name="request", auth_level=LEVEL)
+def add_operation(request: func.HttpRequest) -> func.HttpResponse:
+    """An upstream job hands in an operation by HTTP."""
+    return _answered(api.ADD, request)
+
+
+@app.function_name("list_operations")
+@app.route("operations", methods=["GET"], trigger_arg_name="request", auth_level=LEVEL)
+def list_operations(request: func.HttpRequest) -> func.HttpResponse:
+    """Somebody looks for operations."""
+    return _answered(api.LIST, request)
+
+
+@app.function_name("get_operation")
+@app.route("operations/{operationId}", methods=["GET"], trigger_arg_name="request", auth_level=LEVEL)
+def get_operation(request: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks for one operation."""
+    return _answered(api.GET, request)
+
+
+@app.function_name("list_blobs")
+@app.route("operations/{operationId}/blobs", methods=["GET"], trigger_arg_name="request", auth_level=LEVEL)
+def list_blobs(request: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks for the blobs of an operation."""
+    return _answered(api.LIST_BLOBS, request)
+
+
 @app.function_name("redrive_blobs")
-@app.route(
-    "operations/{operationId}/redrive", methods=["POST"], trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION
-)
+@app.route("operations/{operationId}/redrive", methods=["POST"], trigger_arg_name="request", auth_level=LEVEL)
 def redrive_blobs(request: func.HttpRequest) -> func.HttpResponse:
     """A person wants blobs tried again that were given up."""
-    return _response(api.redrive_blobs(_tracker, request.route_params["operationId"], _asked(request)))
+    return _answered(api.REDRIVE_BLOBS, request)
 
 
 @app.function_name("redrive_messages")
-@app.route("queues/{queue}/redrive", methods=["POST"], trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION)
+@app.route("queues/{queue}/redrive", methods=["POST"], trigger_arg_name="request", auth_level=LEVEL)
 def redrive_messages(request: func.HttpRequest) -> func.HttpResponse:
     """A person wants messages of a poison queue handled again."""
-    return _response(api.redrive_messages(_tracker, request.route_params["queue"], _asked(request)))
+    return _answered(api.REDRIVE_MESSAGES, request)
 
 
-_tracker = partial(tracker, settings)
+@app.function_name("get_summary")
+@app.route("summary", methods=["GET"], trigger_arg_name="request", auth_level=LEVEL)
+def get_summary(request: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks what has happened lately."""
+    return _answered(api.SUMMARY, request)
 
 
-def _asked(request: func.HttpRequest) -> api.Request:
-    key = request.headers.get("x-functions-key") or request.params.get("code") or ""
-    return api.Request(request.get_body(), key)
+@app.function_name("list_error_codes")
+@app.route("error-codes", methods=["GET"], trigger_arg_name="request", auth_level=LEVEL)
+def list_error_codes(request: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks what the error codes mean."""
+    return _answered(api.ERROR_CODES, request)
 
 
-def _response(answer: api.Answer) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(answer.content), status_code=answer.status, mimetype=answer.media_type)
+@app.function_name("get_health")
+@app.route("health", methods=["GET"], trigger_arg_name="request", auth_level=LEVEL)
+def get_health(request: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks whether the app can do its work."""
+    return _answered(api.HEALTH, request)
+
+
+@app.function_name("get_openapi")
+@app.route("openapi.json", methods=["GET"], trigger_arg_name="request", auth_level=LEVEL)
+def get_openapi(request: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks what this API takes and answers."""
+    return _answered(api.DOCUMENT, request)
+
+
+_backend = api.Backend(settings, partial(tracker, settings), partial(health, settings), Ambient().now)
+
+
+def _answered(endpoint: api.Endpoint, request: func.HttpRequest) -> func.HttpResponse:
+    asked = api.Request(
+        url=request.url,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        route=request.route_params,
+        body=request.get_body(),
+    )
+    answer = api.answer(endpoint, _backend, asked)
+    return func.HttpResponse(
+        answer.text, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.media_type
+    )

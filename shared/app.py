@@ -3,31 +3,42 @@
 import base64
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 
 from azure.core.credentials import TokenCredential
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
-from shared import library_logs, metrics, queues
+from shared import health_probes, library_logs, metrics, queues
 from shared.ambient import Ambient
 from shared.backlog import Backlog
 from shared.blob_access import make_access
 from shared.bulk_poll import BulkAsker
 from shared.endpoints import Endpoints, doubtful_endpoint
-from shared.fields import MessageRefused, Object
+from shared.fields import Fields, MessageRefused, Object
+from shared.health import Health, Probe
 from shared.invocation import invocation, told_safely
-from shared.kusto.client import KustoClient
+from shared.kusto.client import KustoClient, Timeouts
 from shared.kusto.measured import MeasuredAdx
 from shared.kusto.tokens import IdentityTokens, LocalTokens
-from shared.messages import Defaults, read_operation, read_poll_batch, read_retry
+from shared.messages import (
+    Defaults,
+    operation_message,
+    read_operation,
+    read_poll_batch,
+    read_retry,
+    resolved_cluster,
+)
+from shared.model import Operation
+from shared.ncrontab import longest_gap
 from shared.poll import Poller
 from shared.progress import Pace
 from shared.prune import Pruner
-from shared.queues import Queue
+from shared.queues import Queue, as_queue_text
+from shared.reading import Reading
 from shared.redaction import redacted_line
 from shared.redrive import Redriven, Redriver
 from shared.redrive_request import read_blobs_request
@@ -38,6 +49,8 @@ from shared.retry_decision import Rules
 from shared.settings import KustoAuth, RetryMode, Settings, Telemetry
 from shared.settle import Settler
 from shared.store import tables
+from shared.store.health_note import HealthNote
+from shared.store.listing import Listing
 from shared.store.outstanding import OutstandingOperations
 from shared.store.redrives import Redrives
 from shared.store.results import Results
@@ -50,7 +63,12 @@ BUDGET = timedelta(seconds=60)
 PRUNE_BUDGET = timedelta(minutes=4)
 """Pruning has no one waiting for it, and an instance of its own; ``functionTimeout`` is five minutes."""
 
+TABLES = ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives")
+
 _STORAGE_THREADS = 16
+
+_HEALTH_THREADS = 32
+_IMPATIENT_TIMEOUTS = Timeouts(connect=3, read=4, whole=6)
 
 
 class UnknownQueue(Exception):
@@ -65,8 +83,7 @@ class Tracker:
         table_service = tables.connect(settings.storage, credential)
         queue_service = queues.connect(settings.storage, credential)
         operations, blobs, outstanding_table, redrives_table = (
-            Table(table_service.get_table_client(name))
-            for name in ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives")
+            Table(table_service.get_table_client(name)) for name in TABLES
         )
         self._queues = {
             name: Queue(queue_service.get_queue_client(name))
@@ -91,6 +108,7 @@ class Tracker:
             KustoClient(_tokens(settings), endpoints, concurrency=settings.polling.concurrency, ambient=ambient)
         )
         settler = Settler(outstanding, results, retries, settings.retrying, ambient)
+        self.reading = Reading(Listing(outstanding_table, storage_threads), results, self._defaults, storage_threads)
         self._registrar = Registrar(outstanding, results, settings.polling, ambient)
         pace, poll_threads = Pace(settings.polling, ambient), ThreadPoolExecutor(settings.polling.concurrency, "poll")
         self._poller = Poller(
@@ -166,6 +184,33 @@ class Tracker:
         """Record how much is waiting."""
         with invocation("measure_backlog"):
             self._backlog.measure()
+
+    def post_operation(self, content: Object, body: bytes, by: str) -> Operation:
+        """Put an operation's message on the operations queue, if it is one that registration takes.
+
+        Args:
+            content: The message.
+            body: The same as it was written, UTF-8.
+            by: What proves who asks, "" if nothing does.
+
+        Raises:
+            MessageRefused: registration would refuse it.
+            StorageFailed: it may or may not be on the queue; a second one changes nothing.
+        """
+        operation = operation_message(Fields(content), self._defaults).operation
+        with told_safely():
+            self._queues[self._settings.operations_queue].send(as_queue_text(body))
+        event("operation.posted", "its message is on the queue", about=operation, by=by or None)
+        return operation
+
+    def cluster_of(self, content: Object) -> str | None:
+        """The cluster that an object names, None if it names none.
+
+        Raises:
+            MessageRefused: it is not allowed.
+        """
+        offered = Fields(content).string("cluster")
+        return resolved_cluster(offered, self._defaults.endpoints) if offered else None
 
     def redrive_blobs(self, operation_id: str, content: Object, by: str) -> Redriven:
         """Have an operation's given-up blobs tried again, because a person says so.
@@ -265,6 +310,46 @@ def tracker_on_what_is_there(settings: Settings) -> Tracker:
     library_logs.tame()
     with told_safely():
         return Tracker(settings, Ambient(), creates=False)
+
+
+@cache
+def health(settings: Settings) -> Health:
+    """What tries whether the app can do its work, with connections of its own that soon give up."""
+    library_logs.tame()
+    ambient = Ambient()
+    storage = settings.storage
+    credential = None if storage.connection_string else _credential(storage.client_id)
+    table_service = tables.connect(storage, credential, tables.IMPATIENT)
+    queue_service = queues.connect(storage, credential, tables.IMPATIENT)
+    stored = {name: Table(table_service.get_table_client(name)) for name in TABLES}
+    outstanding = stored["OutstandingOperations"]
+    threads = ThreadPoolExecutor(_HEALTH_THREADS, "health")
+    endpoints = Endpoints(settings.ingest_uri, settings.allowed_ingest_uris)
+    tokens = _tokens(settings)
+    adx = KustoClient(tokens, endpoints, concurrency=_HEALTH_THREADS, ambient=ambient, timeouts=_IMPATIENT_TIMEOUTS)
+    clusters = sorted({settings.ingest_uri, *settings.allowed_ingest_uris})
+    # A table that all clusters have can't be told; the default one is of the default cluster.
+    places = {
+        each: (settings.database, settings.table) if each == settings.ingest_uri else ("", "") for each in clusters
+    }
+    note, listing = HealthNote(outstanding), Listing(outstanding, threads)
+    gap, now = longest_gap(settings.polling.schedule), ambient.now
+    queue_names = (settings.operations_queue, settings.retry_queue, settings.poll_queue)
+    probes: dict[str, Mapping[str, Probe]] = {
+        "storage": {"tables": partial(health_probes.can_write, note, now)}
+        | {name: partial(health_probes.is_there, table) for name, table in stored.items() if table is not outstanding},
+        "queues": {
+            name: partial(health_probes.queue_is_there, Queue(queue_service.get_queue_client(name)))
+            for name in queue_names
+        },
+        "token": health_probes.by_name({each: partial(health_probes.token, tokens, each) for each in clusters}),
+        "adx": health_probes.by_name(
+            {each: partial(health_probes.answers, adx, each, *place) for each, place in places.items()}
+        ),
+        "poller": {"": partial(health_probes.poller, listing.notes, note, gap, now)},
+        "backlog": {"": partial(health_probes.backlog, listing.notes, settings.polling.tracking_timeout, now)},
+    }
+    return Health(probes, health_probes.FACTS, ambient, threads)
 
 
 def _credential(client_id: str) -> TokenCredential:

@@ -158,7 +158,7 @@ def operation_message(fields: Fields, defaults: Defaults, *, is_ours: bool = Fal
     """The message that an object's fields make; the arguments and the error are those of ``read_operation``."""
     operation = Operation(
         cluster=(fields.string("cluster") if is_ours else None)
-        or _cluster(fields.string("cluster"), defaults.endpoints),
+        or resolved_cluster(fields.string("cluster"), defaults.endpoints),
         database=fields.name("database", defaults.database, "KUSTO_DATABASE"),
         table=fields.name("table", defaults.table, "KUSTO_TABLE"),
         operation_id=fields.name("operationId"),
@@ -225,7 +225,7 @@ def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
     if (version := fields.number("version")) != 1:
         raise MessageRefused(f"version {version} is not known; this app reads version 1")
     operation = Operation(
-        cluster=_cluster(fields.string("cluster"), defaults.endpoints),
+        cluster=resolved_cluster(fields.string("cluster"), defaults.endpoints),
         database=fields.name("database"),
         table=fields.name("table"),
         operation_id=fields.name("operationId"),
@@ -341,7 +341,12 @@ def _without_none(**fields: Json) -> Object:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _cluster(offered: str | None, endpoints: Endpoints) -> str:
+def resolved_cluster(offered: str | None, endpoints: Endpoints) -> str:
+    """The cluster that a message means, by its ingestion endpoint; the default one where it doesn't say.
+
+    Raises:
+        MessageRefused: it is none of the settings'.
+    """
     if offered and holds_secret(offered):
         raise MessageRefused("'cluster' holds what looks like a secret")
     try:

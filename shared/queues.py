@@ -4,8 +4,10 @@ The host takes ordinary messages out; the app sends what the host's output bindi
 end.
 """
 
+import base64
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -19,6 +21,9 @@ from shared.transport import pooled, unless_there
 
 LONGEST_DELAY = timedelta(days=7) - timedelta(seconds=1)
 """Queue Storage keeps a message invisible for seven days at most."""
+
+# https://www.w3.org/TR/xml/#charsets; text has no surrogates.
+_BEYOND_XML = re.compile("[^\t\n\r\x20-\ufffd\U00010000-\U0010ffff]")
 
 _HIDDEN_SECONDS = 300
 """For a message that was taken: longer than it takes to send it on."""
@@ -58,6 +63,14 @@ class Queue:
         except ResourceNotFoundError:
             return 0
 
+    def exists(self) -> bool:
+        """Whether the queue is there."""
+        try:
+            self._client.get_queue_properties()
+        except ResourceNotFoundError:
+            return False
+        return True
+
     def take(self, most: int) -> Iterator[TakenMessage]:
         """Messages one by one, ``most`` at the most; one that is not removed within minutes is visible again."""
         if most:
@@ -77,8 +90,16 @@ class Queue:
             self._client.create_queue()
 
 
-def connect(access: StorageAccess, credential: TokenCredential | None) -> QueueServiceClient:
-    """A client for the queues of the account.
+def as_queue_text(body: bytes) -> str:
+    """A text of UTF-8 as a message: as it is, or as base64 if it has what XML, in which messages travel, can't hold."""
+    text = body.decode()
+    return base64.b64encode(body).decode() if _BEYOND_XML.search(text) else text
+
+
+def connect(
+    access: StorageAccess, credential: TokenCredential | None, patience: Mapping[str, int] | None = None
+) -> QueueServiceClient:
+    """A client for the queues of the account; ``patience`` is as in ``shared.store.tables.connect``.
 
     The SDK's own first wait is 15 s, too long inside an invocation; and each repetition may send a message twice.
     """
@@ -90,6 +111,7 @@ def connect(access: StorageAccess, credential: TokenCredential | None) -> QueueS
         "connection_timeout": 10,
         "read_timeout": 30,
         "transport": pooled(),
+        **(patience or {}),
     }
     if access.connection_string:
         return QueueServiceClient.from_connection_string(access.connection_string, **options)

@@ -1,6 +1,6 @@
 """Reading what a person asks to have redriven: the operation's message again, and who asks."""
 
-from shared.fields import Fields, MessageRefused, Object, content_of, text_of
+from shared.fields import Fields, MessageRefused, Object
 from shared.messages import Defaults, operation_message
 from shared.redaction import redact
 from shared.redrive import GIVEN_UP_AS, BlobsRequest
@@ -17,20 +17,6 @@ _OF_MESSAGES = ("most",)
 _MISTAKES = {"blob": "blobs", "url": "blobs", "urls": "blobs", "sourceid": "blobs", "max": "most"}
 
 _NAMES = {name.lower(): str(name) for name in GIVEN_UP_AS}
-
-
-def read_content(body: bytes) -> Object:
-    """The JSON object of a request's body, empty where there is none.
-
-    Raises:
-        MessageRefused: it is no JSON object.
-    """
-    if not body.strip():
-        return {}
-    content = content_of(text_of(body))
-    if isinstance(content, str):
-        raise MessageRefused("the request is no JSON object")
-    return content
 
 
 def read_blobs_request(operation_id: str, content: Object, by: str, defaults: Defaults) -> BlobsRequest:

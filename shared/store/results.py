@@ -55,6 +55,14 @@ class OperationChange:
     settled_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class BlobPage:
+    """Some of an operation's blobs, and the key after which the next page begins; None at the end."""
+
+    rows: tuple[BlobRow, ...]
+    after: str | None
+
+
 class Results:
     """The two public tables."""
 
@@ -144,6 +152,46 @@ class Results:
         for row in self._query_blobs(operation, _beginning(within)):
             if row["RowKey"] in within:
                 yield _blob_row(row)
+
+    def blob_page(
+        self,
+        operation: Operation,
+        most: int,
+        after: str | None = None,
+        statuses: Sequence[str] = (),
+        retry_states: Sequence[RetryState] = (),
+    ) -> "BlobPage":
+        """A page of the operation's blobs by their keys: one request, two where the service gives up on the filter.
+
+        Args:
+            operation: Whose blobs.
+            most: How many at the most; it may be fewer, even none, and not the end.
+            after: The key after which it begins.
+            statuses: Only those with one of these statuses, if there are any.
+            retry_states: Only those with one of these retry states, if there are any.
+        """
+        after = after or POINTER
+        tests = [
+            ("Status", "status", [*statuses]),
+            ("RetryState", "retry", [state.value for state in retry_states]),
+        ]
+        rows, has_more = self._blob_rows(operation, most, after, tests)
+        if not rows and has_more:
+            # It has looked at many rows, and does not say up to which: what it looks at next it is to show.
+            rows, has_more = self._blob_rows(operation, most, after, [])
+        last = str(rows[-1]["RowKey"]) if rows and has_more else None
+        wanted = [row for row in rows if all(not words or row.get(column, "") in words for column, _, words in tests)]
+        return BlobPage(tuple(map(_blob_row, wanted)), last)
+
+    def _blob_rows(
+        self, operation: Operation, most: int, after: str, tests: Sequence[tuple[str, str, Sequence[str]]]
+    ) -> tuple[Sequence[Row], bool]:
+        condition, parameters = "PartitionKey eq @key and RowKey gt @after", {"key": operation.key, "after": after}
+        for column, name, words in tests:
+            if words:
+                condition += f" and ({' or '.join(f'{column} eq @{name}{place}' for place in range(len(words)))})"
+                parameters |= {f"{name}{place}": word for place, word in enumerate(words)}
+        return self._blobs.page(condition, parameters, most)
 
     def names(self, operation: Operation) -> Iterator[Named]:
         """Which blobs the operation's rows are of, one by one."""

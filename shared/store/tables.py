@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
 
 from shared import keys
@@ -165,6 +166,16 @@ class Table:
                 return {place: list(islice(etags, len(steps[place]))) for place in places}
         return {}
 
+    def exists(self) -> bool:
+        """Whether the table is there; asks for a row that is not."""
+        try:
+            next(self.query("PartitionKey eq @none", {"none": "!none"}, page=1), None)
+        except HttpResponseError as error:
+            if error.status_code == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return True
+
     def create(self) -> None:
         """Create the table unless it is there, or the app has no right to."""
         with unless_there():
@@ -240,14 +251,24 @@ def required_moment(row: Row, column: str) -> datetime:
     return time
 
 
-def connect(access: StorageAccess, credential: TokenCredential | None) -> TableServiceClient:
-    """A client for the tables of the account. Its own retries are few and quick: a poll comes back anyway."""
+IMPATIENT: Mapping[str, int] = {"retry_total": 0, "connection_timeout": 3, "read_timeout": 4}
+"""For whoever only wants to know whether the account answers: no repetition, and seconds of waiting."""
+
+
+def connect(
+    access: StorageAccess, credential: TokenCredential | None, patience: Mapping[str, int] | None = None
+) -> TableServiceClient:
+    """A client for the tables of the account. Its own retries are few and quick: a poll comes back anyway.
+
+    ``patience`` is what differs from that, such as ``IMPATIENT``.
+    """
     options: dict[str, Any] = {
         "retry_total": 3,
         "retry_backoff_factor": 0.4,
         "connection_timeout": 10,
         "read_timeout": 30,
         "transport": pooled(),
+        **(patience or {}),
     }
     if access.connection_string:
         return Tables.from_connection_string(access.connection_string, **options)

@@ -59,6 +59,14 @@ def test_it_stands_alone(deployed: Path) -> None:
     command = [sys.executable, "-I", "-c", program]
     done = subprocess.run(command, cwd=deployed, env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [
+        "add_operation",
+        "get_health",
+        "get_openapi",
+        "get_operation",
+        "get_summary",
+        "list_blobs",
+        "list_error_codes",
+        "list_operations",
         "measure_backlog",
         "poll_batch",
         "poll_operations",
