@@ -107,10 +107,12 @@ class Fields:
         return value
 
     def number(self, name: str, most: int = 2**63 - 1) -> int | None:
-        """A whole number from 0 to ``most``, or None."""
+        """A whole number from 0 to ``most``, or None. JSON knows one kind of numbers, so that 1.0 is one too."""
         value = self._get(name)
         if value is None:
             return None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
             raise MessageRefused(f"'{name}' is not a whole number from 0 to {most}")
         return value

@@ -15,6 +15,7 @@ from shared.fields import MessageRefused, Object
 from shared.invocation import StorageFailed
 from shared.reading import AmbiguousOperation
 from shared.redrive import RedriveRefused, StillWatched, UnknownOperation
+from shared.store.listing import BadPosition
 from shared.store.results import Contended
 from shared.store.tables import NotStorable
 
@@ -41,6 +42,7 @@ class NotJson(ApiRefused):
 
 _STATUSES: dict[type[Exception], tuple[HTTPStatus, str]] = {
     BadRequest: (HTTPStatus.BAD_REQUEST, "The request is not understood"),
+    BadPosition: (HTTPStatus.BAD_REQUEST, "The request is not understood"),
     MessageRefused: (HTTPStatus.BAD_REQUEST, "The request is not understood"),
     NotAuthenticated: (HTTPStatus.UNAUTHORIZED, "Nobody is signed in"),
     UnknownOperation: (HTTPStatus.NOT_FOUND, "No such operation"),

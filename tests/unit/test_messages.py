@@ -124,6 +124,11 @@ def test_the_least_that_a_message_says() -> None:
     assert read_operation(encoded(LEAST), STRICT) == OperationMessage(OPERATION)
 
 
+def test_a_whole_number_may_be_written_as_any_json_writes_it() -> None:
+    message = read_operation(encoded(LEAST | {"attempt": 2.0, "blobs": [{"rawSize": 1e6}]}), STRICT)
+    assert (message.lineage.attempt, message.blobs) == (2, (NamedBlob(raw_size=1_000_000),))
+
+
 def test_all_that_a_message_may_say() -> None:
     body = encoded(
         LEAST
@@ -247,6 +252,7 @@ def test_an_empty_name_means_the_default(empty: str | None) -> None:
         (encoded({**LEAST, "blobs": [{"rawSize": "5"}]}), "'rawSize' is not a whole number"),
         (encoded({**LEAST, "blobs": [{"rawSize": -1}]}), "'rawSize' is not a whole number"),
         (encoded({**LEAST, "blobs": [{"rawSize": True}]}), "'rawSize' is not a whole number"),
+        (encoded({**LEAST, "blobs": [{"rawSize": 1.5}]}), "'rawSize' is not a whole number"),
         (encoded({**LEAST, "blobs": [{"rawSize": 2**63}]}), "'rawSize' is not a whole number"),
         (encoded({**LEAST, "correlationId": {}}), "'correlationId' is not a string"),
         (encoded({**LEAST, "correlationId": "c" * 1025}), "'correlationId' is longer than 1024"),
