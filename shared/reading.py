@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from shared.messages import Defaults
 from shared.model import Operation, RetryState
 from shared.records import OperationRow, Pointer
+from shared.redaction import redact
 from shared.redrive import UnknownOperation
 from shared.store.listing import Filter, Listed, Listing
 from shared.store.results import BlobPage, Results
@@ -197,7 +198,8 @@ def _unknown(named: Named) -> str:
         for name, value in (("cluster", named.cluster), ("database", named.database), ("table", named.table))
         if value
     )
+    called = f"{redact(named.ids[0])} of {place}" if place else redact(named.ids[0])
     return (
-        f"no operation {named.ids[0]} {f'of {place} ' if place else ''}is known: one is registered some seconds after "
-        "its message was posted, and removed at the end of its retention"
+        f"no operation {called} is known: one is registered some seconds after its message was posted, and removed at "
+        "the end of its retention"
     )
