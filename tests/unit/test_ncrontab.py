@@ -1,6 +1,12 @@
-import pytest
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from shared.ncrontab import is_ncrontab
+import pytest
+from croniter import croniter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.ncrontab import is_ncrontab, longest_gap
 
 
 def with_field(place: int, field: str) -> str:
@@ -93,3 +99,35 @@ def test_what_is_no_list_of_numbers_is_refused(field: str) -> None:
 )
 def test_other_than_six_fields_is_refused(expression: str) -> None:
     assert not is_ncrontab(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "seconds"),
+    [
+        ("* * * * * *", 1),
+        ("*/15 * * * * *", 15),
+        ("*/7 * * * * *", 7),
+        ("5/20 * * * * *", 20),
+        ("0,1 * * * * *", 59),
+        ("0 */5 * * * *", 300),
+        ("0 0 */6 * * *", 6 * 3600),
+        ("0 0 9-17 * * *", 16 * 3600),
+        ("0 30 9 * * *", 24 * 3600),
+        ("0 30 9 1-31 jan-dec sun-sat", 24 * 3600),
+        ("0 0 9 * * MON-FRI", None),
+        ("0 0 9 1 * *", None),
+        ("0 0 9 * 1-6 *", None),
+    ],
+)
+def test_the_longest_gap_between_two_runs(expression: str, seconds: int | None) -> None:
+    assert longest_gap(expression) == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@given(st.tuples(*(st.sampled_from(["*", "*/7", "3", "1-5", "10-20/3", "0,30"]) for _ in range(2)), st.just("*/5")))
+def test_the_longest_gap_is_that_of_the_runs_of_a_day(fields: tuple[str, ...]) -> None:
+    expression = f"{' '.join(fields)} * * *"
+    times = croniter(expression, datetime(2026, 11, 25, tzinfo=UTC), second_at_beginning=True)
+    runs = [times.get_next(datetime)]
+    while runs[-1] - runs[0] < timedelta(days=1):
+        runs.append(times.get_next(datetime))
+    assert longest_gap(expression) == max(later - earlier for earlier, later in pairwise(runs))
