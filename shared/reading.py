@@ -112,17 +112,12 @@ class Reading:
         root = known.row.root_operation_id
         place = known.operation
         first = self._found(Named((root,), place.cluster, place.database, place.table))
-        others = [
-            each
-            for each in self.listing.of_root(root)
-            if _is_in(each.operation, place.cluster, place.database, place.table)
-        ]
-        kin = list({each.operation: each for each in [*first, *others]}.values())
-        own = [each for each in kin if each.operation == known.operation]
-        shown = (kin if own and own[0] in kin[:MOST_RELATED] else [*kin[: MOST_RELATED - 1], *own])[:MOST_RELATED]
-        rows = {each.operation: each for each in [*self._known(shown), known]}
-        in_order = sorted(rows.values(), key=lambda each: (each.row.attempt, each.pointer.registered_at))
-        return Lineage(root, tuple(in_order), len(kin) - len(shown))
+        others = [each for each in self.listing.of_root(root) if _is_beside(each.operation, place)]
+        kin = {each.operation: each for each in [*first, *others] if each.operation != known.operation}
+        oldest = sorted(kin.values(), key=lambda each: each.pointer.registered_at)[: MOST_RELATED - 1]
+        told = [known, *self._known(oldest)]
+        in_order = sorted(told, key=lambda each: (each.row.attempt, each.pointer.registered_at))
+        return Lineage(root, tuple(in_order), len(kin) - len(oldest))
 
     def blobs(
         self,
@@ -172,6 +167,10 @@ class Reading:
 def _is_in(operation: Operation, cluster: str | None, database: str | None, table: str | None) -> bool:
     asked = (cluster, operation.cluster), (database, operation.database), (table, operation.table)
     return all(wanted is None or wanted == actual for wanted, actual in asked)
+
+
+def _is_beside(operation: Operation, other: Operation) -> bool:
+    return _is_in(operation, other.cluster, other.database, other.table)
 
 
 def _fits(listed: Listed, wanted: Filter) -> bool:

@@ -37,6 +37,9 @@ POINTER = "!operation"
 _MOST_TRIES = 10
 """Of a change that meets others: each try means that somebody else has got ahead, and they are few."""
 
+_PAGE = 1_000
+"""Rows in an answer, at the most."""
+
 type Within = str | frozenset[str]
 """Which of an operation's blobs: those whose keys begin with these hex digits, or have one of these keys."""
 
@@ -178,10 +181,12 @@ class Results:
         rows, has_more = self._blob_rows(operation, most, after, tests)
         if not rows and has_more:
             # It has looked at many rows, and does not say up to which: what it looks at next it is to show.
-            rows, has_more = self._blob_rows(operation, most, after, [])
-        last = str(rows[-1]["RowKey"]) if rows and has_more else None
+            rows, has_more = self._blob_rows(operation, _PAGE, after, [])
+        reached = str(rows[-1]["RowKey"]) if rows else after
         wanted = [row for row in rows if all(not words or row.get(column, "") in words for column, _, words in tests)]
-        return BlobPage(tuple(map(_blob_row, wanted)), last)
+        if len(wanted) > most:
+            reached, has_more = str(wanted[most - 1]["RowKey"]), True
+        return BlobPage(tuple(map(_blob_row, wanted[:most])), reached if has_more else None)
 
     def _blob_rows(
         self, operation: Operation, most: int, after: str, tests: Sequence[tuple[str, str, Sequence[str]]]

@@ -75,7 +75,7 @@ QUERIES: dict[str, Callable[[Asked], object]] = {
 }
 """Each query, with the rows that it reads one by one."""
 
-OF_ROWS = {"a page of operations, of all states or of one": 3, "its lineage": 3}
+OF_ROWS = {"a page of operations, of all states or of one": 3, "its lineage": 2}
 """Requests for the rows themselves, on top of what the documentation states: one for each operation that is told."""
 
 BESIDE = {"its lineage": 2}
