@@ -173,6 +173,25 @@ param retryDeduplicate bool = false
 @maxValue(36500)
 param resultsRetentionDays int = 90
 
+// ---- HTTP API (docs/deploy.md: Entra ID in place of keys)
+
+@description('Who may call the HTTP API and see the page: who has a function key, or whom Entra ID lets in.')
+@allowed(['keys', 'entra'])
+param apiAuth string = 'keys'
+
+@description('Client ID of the app registration that callers get their tokens for; needed with apiAuth entra.')
+param apiClientId string = ''
+
+@description('Tenant of that registration; empty: the subscription\'s.')
+param apiTenantId string = ''
+
+@description('Object IDs of the people and applications that are let in, 13 at the most; none: whoever Entra ID gives a token.')
+@maxLength(13)
+param apiAllowedPrincipals string[] = []
+
+@description('Client IDs of the applications whose tokens are taken, beside the page\'s own; none: any application\'s.')
+param apiAllowedClients string[] = []
+
 // ---- Telemetry and alerts
 
 @description('Percentage of operations whose steps are traced. Failed steps always are.')
@@ -266,6 +285,8 @@ var clusterSubscriptionId = empty(adxSubscriptionId) ? subscription().subscripti
 var makesSas = retryBlobAccess == 'user-delegation-sas'
 var adxReaderIds = empty(adxClusterPrincipalId) ? [] : [adxClusterPrincipalId]
 
+var requiresLogin = apiAuth == 'entra'
+
 // The host's blobs are in the app's own account; queues and tables in either.
 var ownServices = hasOwnQueues ? ['blob', 'queue', 'table'] : ['blob', 'table']
 var otherServices = hasOwnQueues ? [] : ['queue', 'table']
@@ -299,6 +320,7 @@ var trackerSettings = {
   RETRY_BLOB_ACCESS: retryBlobAccess
   RETRY_DEDUPLICATE: retryDeduplicate ? 'true' : 'false'
   RESULTS_RETENTION_DAYS: string(resultsRetentionDays)
+  API_AUTH: apiAuth
   TRACE_SAMPLING_PERCENT: string(traceSamplingPercent)
   LOG_LEVEL: logLevel
 }
@@ -412,6 +434,7 @@ module functionApp 'modules/function-app.bicep' = {
     queueServiceUri: queuesAndTables.outputs.queueServiceUri
     tableServiceUri: queuesAndTables.outputs.tableServiceUri
     trackerSettings: trackerSettings
+    requiresLogin: requiresLogin
     maximumInstanceCount: maximumInstanceCount
     instanceMemoryMb: instanceMemoryMb
     alwaysReady: alwaysReady
@@ -420,6 +443,18 @@ module functionApp 'modules/function-app.bicep' = {
   }
   // The host must not start before it may read its storage: it would give up, and be slow to come back.
   dependsOn: [rolesHost, rolesIngestion]
+}
+
+module signIn 'modules/sign-in.bicep' = {
+  name: 'sign-in-${token}'
+  params: {
+    appName: functionApp.outputs.name
+    requiresLogin: requiresLogin
+    clientId: apiClientId
+    tenantId: empty(apiTenantId) ? tenant().tenantId : apiTenantId
+    allowedPrincipals: apiAllowedPrincipals
+    allowedClients: apiAllowedClients
+  }
 }
 
 // One database after the other: a cluster takes one change at a time.

@@ -60,6 +60,14 @@ param retryBlobAccess = readEnvironmentVariable('RETRY_BLOB_ACCESS', 'as-is')
 param retryDeduplicate = bool(readEnvironmentVariable('RETRY_DEDUPLICATE', 'false'))
 param resultsRetentionDays = int(readEnvironmentVariable('RESULTS_RETENTION_DAYS', '90'))
 
+// ---- HTTP API
+
+param apiAuth = readEnvironmentVariable('API_AUTH', 'keys')
+param apiClientId = readEnvironmentVariable('API_CLIENT_ID', '')
+param apiTenantId = readEnvironmentVariable('API_TENANT_ID', '')
+param apiAllowedPrincipals = json(readEnvironmentVariable('API_ALLOWED_PRINCIPALS', '[]'))
+param apiAllowedClients = json(readEnvironmentVariable('API_ALLOWED_CLIENTS', '[]'))
+
 // ---- Telemetry and alerts
 
 param traceSamplingPercent = int(readEnvironmentVariable('TRACE_SAMPLING_PERCENT', '10'))

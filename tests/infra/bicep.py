@@ -49,23 +49,40 @@ def dotted(expression: object) -> str:
 
 
 def evaluated(expression: object, known: Mapping[str, object]) -> object:
-    """The value of an expression, of the few kinds that settings and names are made of.
+    """The value of an expression, of the few kinds that settings, names and the login are made of.
 
     The parser does not tell a name from a text that is spelled like one: what is known counts as a name.
     """
     match expression:
-        case {"function": {"type": "string", "parameters": {"value_to_convert": inner}}}:
-            return str(evaluated(inner, known))
-        case {"function": {"type": "concat", "parameters": parts}}:
-            return [each for part in parts.values() for each in cast("list[object]", evaluated(part, known))]
+        case {"function": function}:
+            return _called(function, known)
         case {"operator": {"type": "conditional", "operands": operands}}:
             chosen = "true_value" if evaluated(operands["condition"], known) else "false_value"
             return evaluated(operands[chosen], known)
         case {"operator": {"type": "property_accessor"}}:
             return known[dotted(expression)]
-        case dict():
+        case {"operator": _}:
             raise TypeError(f"this kind of expression is not evaluated here: {expression}")
+        case dict() | list():
+            return _each(expression, known)
     return _text(expression, known) if isinstance(expression, str) else expression
+
+
+def _each(expressions: Tree | list[object], known: Mapping[str, object]) -> object:
+    if isinstance(expressions, list):
+        return [evaluated(each, known) for each in expressions]
+    return {name: evaluated(each, known) for name, each in expressions.items()}
+
+
+def _called(function: Tree, known: Mapping[str, object]) -> object:
+    match function:
+        case {"type": "string", "parameters": {"value_to_convert": inner}}:
+            return str(evaluated(inner, known))
+        case {"type": "empty", "parameters": {"item_to_test": inner}}:
+            return not evaluated(inner, known)
+        case {"type": "concat", "parameters": parts}:
+            return [each for part in parts.values() for each in cast("list[object]", evaluated(part, known))]
+    raise TypeError(f"this function is not evaluated here: {function}")
 
 
 def _text(expression: str, known: Mapping[str, object]) -> object:

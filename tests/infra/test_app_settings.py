@@ -60,8 +60,8 @@ def read_by_the_app() -> set[str]:
     code = (ROOT / "shared" / "settings.py").read_text()
     names = set(re.findall(r'read\.\w+\(\s*"([A-Z][A-Z_]+)"', code))
     storage = {f"IngestionStorage__{part}" for part in ("queueServiceUri", "tableServiceUri", "clientId")}
-    # Flex Consumption itself says who and where the instance is.
-    return (names | storage) - {"WEBSITE_SITE_NAME", "WEBSITE_INSTANCE_ID"}
+    # The platform itself says who and where the instance is, and whether a login stands before it.
+    return (names | storage) - {"WEBSITE_SITE_NAME", "WEBSITE_INSTANCE_ID", "WEBSITE_AUTH_ENABLED"}
 
 
 def test_they_are_those_that_the_app_reads_and_those_that_are_explained_here() -> None:
@@ -124,6 +124,7 @@ CHOICES = {
     "RETRY_MODE": app.RetryMode,
     "RETRY_BLOB_ACCESS": app.BlobAccess,
     "LOG_LEVEL": app.LogLevel,
+    "API_AUTH": app.ApiAuth,
 }
 
 

@@ -39,6 +39,9 @@ param tableServiceUri string
 @description('The tracker\'s own settings, by name.')
 param trackerSettings object
 
+@description('Whether people sign in with Entra ID before they reach the app.')
+param requiresLogin bool
+
 @description('Most instances.')
 param maximumInstanceCount int
 
@@ -81,6 +84,10 @@ var platformSettings = {
   // The worker tells the host that the app exports its log lines itself; otherwise each would arrive twice.
   PYTHON_ENABLE_OPENTELEMETRY: 'true'
 }
+
+// In place of the app registration's secret: App Service authentication proves itself by the app's identity.
+// https://learn.microsoft.com/azure/app-service/configure-authentication-provider-aad#use-a-managed-identity-instead-of-a-secret-preview
+var loginSettings = requiresLogin ? { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId } : {}
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   // checkov:skip=CKV_AZURE_225: zoneRedundant is a parameter; not every region has zones, and nothing is lost without
@@ -152,7 +159,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
 resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   // These are the app settings alone; what is asked of a site's configuration is in siteConfig above, as far as Flex Consumption has it.
-  // checkov:skip=CKV_AZURE_13: its HTTP functions need a function key (authLevel function)
+  // checkov:skip=CKV_AZURE_13: its HTTP functions need a function key, or modules/sign-in.bicep stands before them
   // checkov:skip=CKV_AZURE_63: not a web configuration: invocations are logged to Application Insights
   // checkov:skip=CKV_AZURE_65: the same
   // checkov:skip=CKV_AZURE_66: the same
@@ -161,7 +168,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   // checkov:skip=CKV_AZURE_222: as for the app
   parent: app
   name: 'appsettings'
-  properties: union(platformSettings, trackerSettings)
+  properties: union(platformSettings, loginSettings, trackerSettings)
 }
 
 // Publishing is by Entra ID alone.
