@@ -32,7 +32,7 @@ SCHEMA: dict[str, Any] = {
             },
         }
     },
-    "login": {"tokenStore": {"enabled": bool}},
+    "login": {"preserveUrlFragmentsForLogins": bool, "tokenStore": {"enabled": bool}},
     "httpSettings": {"requireHttps": bool},
 }
 
@@ -91,6 +91,7 @@ def test_with_entra_nothing_is_reached_without_a_login_and_no_path_is_left_out()
         "excludedPaths": [],
     }
     assert found["httpSettings"]["requireHttps"] is True
+    assert found["login"] == {"preserveUrlFragmentsForLogins": True, "tokenStore": {"enabled": False}}
 
 
 def test_with_keys_it_is_switched_off_where_it_was_on() -> None:

@@ -73,6 +73,8 @@ resource authentication 'Microsoft.Web/sites/config@2024-04-01' = {
     }
     identityProviders: requiresLogin ? { azureActiveDirectory: entraId } : {}
     login: {
+      // What the page shows stands behind the # of its address.
+      preserveUrlFragmentsForLogins: true
       // The app acts for nobody: no token of a person is kept.
       tokenStore: {
         enabled: false
