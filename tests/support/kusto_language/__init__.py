@@ -1,6 +1,6 @@
 """Parses and type-checks KQL as Azure's own editors do, by the language service that Microsoft publishes for them.
 
-It knows the tables of Application Insights (`workspace_tables`) and nothing else of a workspace.
+It knows the tables that it is told of, and those of Application Insights (`workspace_tables`) where it is told of none.
 """
 
 import json
@@ -49,11 +49,12 @@ class Analysis:
     columns: Mapping[str, str]
 
 
-def analyse(queries: Sequence[str]) -> list[Analysis]:
+def analyse(queries: Sequence[str], tables: Mapping[str, Mapping[str, str]] = TABLES) -> list[Analysis]:
     """Have queries checked, all of them by one process.
 
     Args:
         queries: The texts.
+        tables: What there is to ask, by name, with the types of the columns.
 
     Returns:
         What is to be said of each, in their order.
@@ -61,7 +62,7 @@ def analyse(queries: Sequence[str]) -> list[Analysis]:
     folder = npm_packages.ensure_installed("kusto-language", HERE, PROGRAM).parent
     answer = subprocess.run(
         [npm_packages.NODE, HERE / "analyse.cjs", folder],
-        input=json.dumps({"tables": {name: dict(columns) for name, columns in TABLES.items()}, "queries": queries}),
+        input=json.dumps({"tables": {name: dict(columns) for name, columns in tables.items()}, "queries": queries}),
         capture_output=True,
         check=True,
         text=True,
