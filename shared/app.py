@@ -14,10 +14,12 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from shared import health_probes, library_logs, metrics, queues
 from shared.ambient import Ambient
+from shared.announce import Announcer, Channel, QueueChannel, TopicChannel
 from shared.backlog import Backlog
 from shared.blob_access import make_access
 from shared.bulk_poll import BulkAsker
-from shared.endpoints import Endpoints, doubtful_endpoint
+from shared.endpoints import Endpoints, doubtful_endpoint, is_loopback
+from shared.event_grid import Topic
 from shared.fields import Fields, MessageRefused, Object
 from shared.health import Health, Probe
 from shared.invocation import invocation, told_safely
@@ -107,7 +109,13 @@ class Tracker:
         adx = MeasuredAdx(
             KustoClient(_tokens(settings), endpoints, concurrency=settings.polling.concurrency, ambient=ambient)
         )
-        settler = Settler(outstanding, results, retries, settings.retrying, ambient)
+        news_queue = Queue(queue_service.get_queue_client(settings.news.queue)) if settings.news.queue else None
+        if news_queue and creates:
+            news_queue.create()
+        announcer = Announcer(
+            results, _channels(settings, news_queue), ambient.now, storage_threads, threads=_STORAGE_THREADS
+        )
+        settler = Settler(outstanding, results, retries, settings.retrying, ambient, announcer=announcer)
         self.reading = Reading(Listing(outstanding_table, storage_threads), results, self._defaults, storage_threads)
         self._registrar = Registrar(outstanding, results, settings.polling, ambient)
         pace, poll_threads = Pace(settings.polling, ambient), ThreadPoolExecutor(settings.polling.concurrency, "poll")
@@ -361,6 +369,15 @@ def _tokens(settings: Settings) -> LocalTokens | IdentityTokens:
     if settings.auth is KustoAuth.NONE:
         return LocalTokens()
     return IdentityTokens(lambda: _credential(settings.client_id))
+
+
+def _channels(settings: Settings, queue: Queue | None) -> list[Channel]:
+    """By what ends are told."""
+    channels: list[Channel] = [QueueChannel(queue)] if queue else []
+    if topic := settings.news.topic:
+        tokens = LocalTokens() if is_loopback(topic) else IdentityTokens(lambda: _credential(settings.client_id))
+        channels.append(TopicChannel(Topic(topic, tokens)))
+    return channels
 
 
 def _as_text(body: bytes) -> str:

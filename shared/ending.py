@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared import metrics
-from shared.records import Outstanding, Settled, Summary
+from shared.records import Ended, Outstanding, Settled, Summary
 from shared.store.results import OperationChange
 from shared.telemetry import event
 from shared.tracing import within
@@ -14,7 +14,9 @@ from shared.tracing import within
 class Ending:
     """How an operation ends: as it stood and as it is known now, what its row is to say, and from when on.
 
-    ``error`` is why it ended without an answer. ``has_retries`` says whether a blob of it was ever to be tried again.
+    ``error`` is why it ended without an answer. ``has_retries`` says whether a blob of it was ever to be tried again,
+    ``is_corrected`` whether it has an end of an earlier poll that was corrected since: who was told of that has to be
+    told again.
     """
 
     before: Outstanding
@@ -23,6 +25,7 @@ class Ending:
     at: datetime
     error: str | None
     has_retries: bool
+    is_corrected: bool = False
 
     @property
     def change(self) -> OperationChange:
@@ -33,6 +36,21 @@ class Ending:
     def settled(self) -> Settled:
         """What it has ended as."""
         return Settled(self.before, self.summary, self.at)
+
+    @property
+    def ended(self) -> Ended:
+        """The same as what its row says."""
+        before = self.before
+        return Ended(
+            operation=before.operation,
+            registered_at=before.registered_at,
+            settled_at=self.at,
+            attempt=before.attempt,
+            root_operation_id=before.root_operation_id,
+            parent_operation_id=before.parent_operation_id,
+            correlation_id=before.correlation_id,
+            summary=self.summary,
+        )
 
 
 def tell(ending: Ending) -> None:

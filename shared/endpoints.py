@@ -33,6 +33,10 @@ _KUSTO_DOMAINS = (
 )
 
 
+_TOPIC_DOMAINS = (".eventgrid.azure.net", ".eventgrid.azure.us", ".eventgrid.azure.cn")
+TOPIC_PATH = "/api/events"
+
+
 def parse_origin(text: str) -> str:
     """The origin of an endpoint: scheme, host and, where it isn't the scheme's own, port.
 
@@ -46,6 +50,18 @@ def parse_origin(text: str) -> str:
     if scheme == "http" and not _LOOPBACK.fullmatch(host):
         raise EndpointNotAllowed("HTTP is for endpoints on this machine alone: a token would travel unencrypted")
     return f"{scheme}://{host}" + (f":{port}" if port and port != _OWN_PORTS[scheme] else "")
+
+
+def parse_topic(text: str) -> str:
+    """The origin of an Event Grid topic's endpoint, which has the path ``/api/events`` or none.
+
+    Raises:
+        EndpointNotAllowed: it is none of Event Grid's, nor on this machine.
+    """
+    origin = parse_origin(text.strip().removesuffix("/").removesuffix(TOPIC_PATH))
+    if not is_loopback(origin) and not _host(origin).endswith(_TOPIC_DOMAINS):
+        raise EndpointNotAllowed("it is in none of the domains of Event Grid")
+    return origin
 
 
 def is_loopback(origin: str) -> bool:

@@ -99,8 +99,8 @@ class RetryMessage:
     """A message of ``ingestion-retries``: one resubmission. ``attempt`` is that of the operation that failed.
 
     ``missing_since``: when ADX began to answer without these blobs, if it does; kept while the message is put back.
-    ``put_backs``: how often it was. ``redriven_by``: who has had the blobs, which the app had given up,
-    tried again.
+    ``put_backs``: how often it was. ``untold``: the channels by which the news of its blobs' recovery has still to go
+    out. ``redriven_by``: who has had the blobs, which the app had given up, tried again.
     """
 
     operation: Operation
@@ -112,6 +112,7 @@ class RetryMessage:
     correlation_id: str | None = None
     missing_since: datetime | None = None
     put_backs: int = 0
+    untold: str | None = None
     redriven_by: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
@@ -237,6 +238,7 @@ def read_retry(body: bytes, defaults: Defaults) -> RetryMessage:
         enqueued_at=fields.time("enqueuedAt"),
         missing_since=fields.time("missingSince") if fields.string("missingSince") else None,
         put_backs=fields.number("putBacks", MOST_COUNT) or 0,
+        untold=fields.string("untold"),
         redriven_by=fields.string("redrivenBy"),
         blobs=tuple(_retry_blob(Fields(blob)) for blob in fields.objects("blobs")),
         properties=fields.object("properties"),
@@ -262,7 +264,7 @@ def write_retry(message: RetryMessage) -> str:
             "enqueuedAt": _isoformat(message.enqueued_at),
             "missingSince": _isoformat(message.missing_since),
             "putBacks": message.put_backs,
-            **_without_none(redrivenBy=message.redriven_by),
+            **_without_none(untold=message.untold, redrivenBy=message.redriven_by),
             "blobs": [_retry_blob_fields(blob) for blob in message.blobs],
         }
     )

@@ -91,6 +91,13 @@ FUNCTIONS_FAILURES = Metric(
 POLLS_ERRORS = Metric(
     "tracker.polls.errors", Kind.COUNTER, "{poll}", "Polls put off by a fault of storage or a defect.", ("kind",)
 )
+NEWS = Metric(
+    "tracker.news",
+    Kind.COUNTER,
+    "{message}",
+    "News of ends, by what became of them.",
+    ("channel", "outcome"),
+)
 OPERATIONS_OUTSTANDING = Metric(
     "tracker.operations.outstanding", Kind.GAUGE, "{operation}", "Operations that have not ended."
 )

@@ -37,6 +37,7 @@ from shared.progress import (
     after_no_answer,
     after_not_found,
     after_report,
+    after_untold,
     is_overdue,
     needs_details,
 )
@@ -171,10 +172,11 @@ class Poller:
         return _Run(ends=time.monotonic() + min(self._budget, most).total_seconds())
 
     def _poll_all(self, due: Sequence[Outstanding], run: _Run) -> None:
-        answered = self._ask_in_bulk(due, run)
+        open_, ended = _split(due)
+        answered = self._ask_in_bulk(open_, run)
         self._write_back(answered.moves, run)
         try:
-            for steps in self._polled(answered.left, run):
+            for steps in self._polled([*answered.left, *ended], run):
                 self._write_back(steps, run)
         except TimeoutError:
             metrics.record(metrics.POLLS_ERRORS, kind="overran")
@@ -193,6 +195,7 @@ class Poller:
             settled=run.did["settled"],
             not_found=run.did["not_found"],
             put_off=run.did["put_off"],
+            untold=run.did["untold"] or None,
             errors=run.did["errors"],
             left=run.did["left"],
             oldest_seconds=_age(due, self._now()),
@@ -225,12 +228,15 @@ class Poller:
             return None
         try:
             with step("poll", before.operation, before.root_operation_id, before.attempt, expected=OperationGone):
-                return self._poll(before, run)
+                if before.untold is None:
+                    return self._poll(before, run)
+                return self._settler.untold(before) or self._poll(replace(before, untold=None), run)
         except OperationGone:
             return None
         except Exception as error:  # noqa: BLE001, storage, or a defect: it is logged, and the operation tried again
             _tell_failure(before, error, run)
-            return self._after_failure(before, type(error).__name__)
+            has_ended = before.untold is not None
+            return self._much_later(before) if has_ended else self._after_failure(before, type(error).__name__)
 
     def _after_failure(self, before: Outstanding, error: str) -> Step:
         """The operation put off, or ended when its time is up: what fails every time must not go on for ever."""
@@ -262,13 +268,18 @@ class Poller:
         one_by_one: list[Step] = also_here(end, left, executor=self._executor, threads=threads)
         for each in one_by_one:
             ended.append(each) if isinstance(each, Ending) else moves.append(each)
-        by_key = {each.before.operation.key: each for each in ended}
+        untold = self._settler.announce(ended)
+        for each in ended:
+            if left_channels := untold.get(each.before.operation.key):
+                run.count("untold")
+                moves.append((each.before, after_untold(each.before, left_channels, self._now(), self._pace)))
+        by_key = {key: each for each in ended if (key := each.before.operation.key) not in untold}
 
         def removed(before: Outstanding) -> None:
             run.count("settled")
             tell(by_key[before.operation.key])
 
-        self._outstanding.write_back(moves, [each.settled for each in ended], removed)
+        self._outstanding.write_back(moves, [each.settled for each in by_key.values()], removed)
 
     def _end_safely(self, ending: Ending, run: _Run) -> Step:
         """End one operation, or put it off: its next poll ends it."""
@@ -330,6 +341,15 @@ class Poller:
         if self._seldom.may_say((scope, type(error))):
             level = logging.ERROR if isinstance(error, AccessRefused | EndpointNotAllowed) else logging.WARNING
             event(_EVENTS[type(error)], str(error), level=level, about=operation)
+
+
+def _split(due: Iterable[Outstanding]) -> tuple[list[Outstanding], list[Outstanding]]:
+    """The operations that have not ended, and those of which only the news has still to go out."""
+    open_: list[Outstanding] = []
+    ended: list[Outstanding] = []
+    for each in due:
+        (open_ if each.untold is None else ended).append(each)
+    return open_, ended
 
 
 def _tell_failure(before: Outstanding, error: Exception, run: _Run) -> None:

@@ -87,6 +87,12 @@ def after_no_answer(before: Outstanding, why: NoAnswer, now: datetime, pace: Pac
     return replace(later, polls=before.polls + why.was_asked, errors_since=since, last_error=why.error)
 
 
+def after_untold(before: Outstanding, untold: str, now: datetime, pace: Pace) -> Outstanding:
+    """An operation that has ended as it stays outstanding until the news of that has gone out by these channels."""
+    interval = _interval(before, pace, moved=False)
+    return replace(before, next_poll_at=now + spread(interval, pace.ambient.random), interval=interval, untold=untold)
+
+
 def _put_off(before: Outstanding, retry_after: timedelta | None, now: datetime, pace: Pace) -> Outstanding:
     interval = _interval(before, pace, moved=False)
     # Never before the service wants it, and not all at the same moment after.

@@ -18,6 +18,7 @@ class Outstanding:
     ``operation_etag`` are those of the pointer and of the row of ``IngestionOperations`` as this app left them last,
     "" where that is not known: as long as the pointer has its ETag, nothing is written down of the operation's blobs.
     ``bulk_polls`` are its polls since its own status came last, ``rest_only`` is whether bulk status does not show it.
+    ``untold`` is None as long as it has not ended; then, by which channels the news of that has still to go out.
     """
 
     operation: Operation
@@ -42,6 +43,7 @@ class Outstanding:
     operation_etag: str = ""
     bulk_polls: int = 0
     rest_only: bool = False
+    untold: str | None = None
     etag: str = ""
 
     @property
@@ -213,6 +215,20 @@ class Settled:
     before: Outstanding
     summary: Summary
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An operation that has ended, as its row says it to whoever is told of that."""
+
+    operation: Operation
+    registered_at: datetime
+    settled_at: datetime
+    attempt: int
+    root_operation_id: str
+    parent_operation_id: str | None
+    correlation_id: str | None
+    summary: Summary
 
 
 @dataclass(frozen=True, slots=True)

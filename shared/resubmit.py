@@ -172,8 +172,14 @@ class Resubmitter:
                     self._register(message, {key: blob_of(row) for key, row in group.items()} | own, operation_id)
         if unregistered:
             self._put_back(message, unregistered, "the delivery that submitted them is to register that")
-        if any(row.retry_state is RetryState.RECOVERED for key in items if (row := stored.get(key))):
-            self._settler.correct(message.operation)
+        recovered = {
+            key: blob
+            for key, blob in items.items()
+            if (row := stored.get(key)) and row.retry_state is RetryState.RECOVERED
+        }
+        if recovered and (untold := self._settler.correct(message.operation, message.untold)):
+            # This message is what makes good a news that has not gone out.
+            self._put_back(replace(message, untold=untold), recovered, "the news of their recovery can't be told")
 
     def _act(
         self, message: RetryMessage, items: Items, rows: Mapping[str, BlobRow], tally: Counts, reported: Reported

@@ -6,12 +6,12 @@
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.endpoints import is_loopback, parse_origin
+from shared.endpoints import is_loopback, parse_origin, parse_topic
 from shared.errors import EndpointNotAllowed
 from shared.model import bare_url
 from shared.ncrontab import is_ncrontab
@@ -29,6 +29,8 @@ _DEVELOPMENT_STORAGE = (
 )
 # Storage takes 63 characters; "-poison" takes 7 of them.
 _QUEUE_NAME = re.compile(r"(?=.{3,56}$)[a-z0-9]+(-[a-z0-9]+)*")
+_AN_ENDPOINT = "https://ingest-CLUSTER.REGION.kusto.windows.net"
+_A_TOPIC = "https://TOPIC.REGION-1.eventgrid.azure.net/api/events"
 _INSTRUMENTATION_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Queue Storage keeps a message invisible for seven days at most.
 _LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 1
@@ -137,6 +139,14 @@ class Telemetry:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """Where ends are told: a queue, the origin of an Event Grid topic; "" for neither."""
+
+    queue: str = ""
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, valid.
 
@@ -160,6 +170,7 @@ class Settings:
     telemetry: Telemetry
     api_auth: ApiAuth = ApiAuth.KEYS
     platform_authenticates: bool = False
+    news: News = field(default_factory=News)
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -187,6 +198,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         api_auth=read.choice("API_AUTH", ApiAuth.KEYS),
         # The platform's: https://learn.microsoft.com/azure/app-service/reference-app-settings
         platform_authenticates=read.text("WEBSITE_AUTH_ENABLED").lower() == "true",
+        news=News(read.queue("RESULTS_QUEUE", ""), read.topic("EVENTGRID_TOPIC_ENDPOINT")),
     )
     problems = read.problems + _contradictions(settings)
     if problems:
@@ -327,6 +339,13 @@ def _contradictions(settings: Settings) -> list[str]:
             ),
         ),
         (
+            _is_taken(settings.news.queue, queues),
+            (
+                f"RESULTS_QUEUE: found {settings.news.queue}; expected another name than {', '.join(queues)}, and none "
+                "that is one of them with -poison or becomes one by it"
+            ),
+        ),
+        (
             polling.min_interval > polling.max_interval,
             (
                 f"POLL_MIN_INTERVAL_SECONDS: found {_seconds(polling.min_interval)}; expected at most "
@@ -350,6 +369,11 @@ def _contradictions(settings: Settings) -> list[str]:
         ),
     ]
     return [text for broken, text in rules if broken]
+
+
+def _is_taken(queue: str, others: Sequence[str]) -> bool:
+    """Whether a queue, or its poison queue, is one of the others or theirs."""
+    return bool({queue, f"{queue}-poison"} & {name for other in others for name in (other, f"{other}-poison")})
 
 
 class _Reader:
@@ -412,19 +436,25 @@ class _Reader:
     def endpoint(self, name: str) -> str:
         text = self.text(name)
         if not text:
-            self.problem(name, "nothing", "https://ingest-CLUSTER.REGION.kusto.windows.net")
+            self.problem(name, "nothing", _AN_ENDPOINT)
             return ""
         return self._origin(name, text)
+
+    def topic(self, name: str) -> str:
+        text = self.text(name)
+        return self._origin(name, text, parse_topic, _A_TOPIC) if text else ""
 
     def endpoints(self, name: str) -> frozenset[str]:
         parts = (part.strip() for part in self.text(name).split(","))
         return frozenset(filter(None, (self._origin(name, part) for part in parts if part)))
 
-    def _origin(self, name: str, text: str) -> str:
+    def _origin(
+        self, name: str, text: str, parse: Callable[[str], str] = parse_origin, expected: str = _AN_ENDPOINT
+    ) -> str:
         try:
-            return parse_origin(text)
+            return parse(text)
         except EndpointNotAllowed as error:
             # Without a scheme a user name and a password are told by their place alone.
             found = redact(repr(bare_url(text).rpartition("@")[2]))
-            self.problem(name, found, f"https://ingest-CLUSTER.REGION.kusto.windows.net ({error})")
+            self.problem(name, found, f"{expected} ({error})")
             return ""

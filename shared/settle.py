@@ -6,7 +6,8 @@ The order is the guarantee; each step is safe to repeat, and the next poll makes
 2. the retry messages,
 3. ``RetryState`` Enqueued,
 4. the operation's row with its final ``State``,
-5. the operation leaves ``OutstandingOperations``.
+5. the news of that, where somebody waits for it,
+6. the operation leaves ``OutstandingOperations``.
 """
 
 import logging
@@ -19,11 +20,13 @@ from itertools import batched
 
 from shared import given_up, metrics
 from shared.ambient import Ambient
+from shared.announce import Announcer
 from shared.backoff import retry_delay
 from shared.ending import Ending
 from shared.many_blobs import MOST_AT_ONCE, ManyBlobs, prefixes
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
 from shared.model import BlobReport, BlobStatus, Operation, OperationState, RetryState, StatusReport
+from shared.news import Kind
 from shared.outcome import (
     FewBlobs,
     Reported,
@@ -35,7 +38,7 @@ from shared.outcome import (
     summarize,
 )
 from shared.queues import Queue
-from shared.records import BlobRow, OperationRow, Outstanding, Summary
+from shared.records import BlobRow, OperationRow, Outstanding, Pointer, Summary
 from shared.reenqueue import NamedBlobs, Reenqueuer, names_another, retry_blob, with_url
 from shared.settings import Retrying
 from shared.store.list_rows import entry_of_row
@@ -65,9 +68,11 @@ class Settler:
         retrying: Retrying,
         ambient: Ambient,
         *,
+        announcer: Announcer | None = None,
         most_at_once: int = MOST_AT_ONCE,
     ) -> None:
         self._outstanding = outstanding
+        self._announcer = announcer
         self._results = results
         self._most_at_once = most_at_once
         self._reenqueuer = Reenqueuer(results, retries, retrying)
@@ -224,6 +229,9 @@ class Settler:
         left: list[Ending] = []
         by_partition: dict[str, list[Ending]] = {}
         for each in endings:
+            if each.before.untold is not None:
+                ended.append(each)
+                continue
             # A retry may have found a blob mended already: such an end is written with a look at the row.
             is_plain = each.last.operation_etag and not each.has_retries
             (by_partition.setdefault(each.last.partition, []) if is_plain else left).append(each)
@@ -236,6 +244,22 @@ class Settler:
                 for place, each in enumerate(group):
                     (ended if place in written else left).append(each)
         return ended, left
+
+    def announce(self, ended: Iterable[Ending]) -> dict[str, str]:
+        """Tell who waits for it how operations have ended.
+
+        Returns:
+            By the operation's key, for those whose news has not gone out, the channels that are left.
+        """
+        return self._announcer.settled(ended) if self._announcer else {}
+
+    def untold(self, before: Outstanding) -> Ending | None:
+        """How an operation has ended of which only the news has still to go out; None if its row has been deleted."""
+        row = self._results.operation(before.pointer)
+        if row is None or row.settled_at is None:
+            return None
+        is_corrected = Kind.CORRECTED in (before.untold or "").split(",")
+        return Ending(before, before, row.summary, row.settled_at, None, has_retries=False, is_corrected=is_corrected)
 
     def end(self, ending: Ending) -> Ending:
         """Give an operation its final state, unless it has one; returns the ending that its row tells of."""
@@ -250,9 +274,12 @@ class Settler:
             message = self._outstanding.message(last.operation)
             self._results.add_operation(last, message.properties if message else None)
             self._results.revise_operation(last.pointer, decide)
+        was_settled = row is not None and row.settled_at is not None
         # A retry may have found a blob mended since the rows were read, when there was no end to correct yet.
-        if ending.has_retries and self.correct(last.operation):
+        is_corrected = ending.has_retries and self._correct(last.operation) is not None
+        if is_corrected:
             row = self._results.operation(last.pointer)
+        ending = replace(ending, is_corrected=was_settled and is_corrected)
         # Or it may have ended at an earlier poll that died before the operation was removed.
         return replace(ending, summary=row.summary, at=row.settled_at) if row and row.settled_at else ending
 
@@ -288,11 +315,24 @@ class Settler:
                 given_up.tell(operation, row)
         return Standing.of(rows.values())
 
-    def correct(self, operation: Operation) -> bool:
-        """Make the rows of a settled operation agree with its blobs again. False if none of them has recovered."""
+    def correct(self, operation: Operation, untold: str | None = None) -> str | None:
+        """Make the rows of a settled operation agree with its blobs again, some of which have recovered; tell of it.
+
+        Args:
+            operation: Which one.
+            untold: The channels that are left of an earlier time, None for all.
+
+        Returns:
+            The channels by which the news of it has not gone out; None if it has, or there is none.
+        """
+        pointer = self._correct(operation)
+        return self._announcer.corrected(operation, pointer, untold) if pointer and self._announcer else None
+
+    def _correct(self, operation: Operation) -> Pointer | None:
+        """The same without telling of it; returns where the row is, if a blob has recovered."""
         pointer = self._results.pointer(operation)
         if pointer is None:
-            return False
+            return None
         corrected: list[OperationRow] = []
 
         def decide(row: OperationRow) -> tuple[Summary, datetime] | None:
@@ -307,11 +347,12 @@ class Settler:
         # Whoever wins twice has read the row after this began, and so the blobs that are Recovered.
         with suppress(Contended):
             self._results.revise_operation(pointer, decide, tries=2)
-        if corrected:
-            # In any case: an earlier correction may have been cut short right before it.
-            entry, read = entry_of_row(pointer, corrected[-1]), partial(self._results.operation, pointer)
-            self._outstanding.list_rows.follow(entry, read)
-        return bool(corrected)
+        if not corrected:
+            return None
+        # In any case: an earlier correction may have been cut short right before it.
+        entry, read = entry_of_row(pointer, corrected[-1]), partial(self._results.operation, pointer)
+        self._outstanding.list_rows.follow(entry, read)
+        return pointer
 
     def _message(self, before: Outstanding) -> OperationMessage:
         message = self._outstanding.message(before.operation)

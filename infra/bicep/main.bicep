@@ -49,11 +49,18 @@ param retryQueue string = 'ingestion-retries'
 @maxLength(56)
 param pollQueue string = 'ingestion-polls'
 
+@description('The queue where the end of each operation is told, 3 to 56 characters; empty: it is told on none.')
+@maxLength(56)
+param resultsQueue string = ''
+
 @description('Upstream jobs: who may send to the operations queue, and to that alone.')
 param upstreamPrincipals Principal[] = []
 
 @description('Consumers of the retry queue, for retryMode handoff.')
 param retryConsumers Principal[] = []
+
+@description('Who takes the news of ends from resultsQueue.')
+param resultConsumers Principal[] = []
 
 @description('Who may read the tables IngestionOperations and IngestionBlobs.')
 param resultReaders Principal[] = []
@@ -99,6 +106,17 @@ param adxClusterPrincipalId string = ''
 
 @description('Accounts with the blobs that are loaded, for the roles that reading them needs.')
 param blobAccounts BlobAccount[] = []
+
+// ---- Events
+
+@description('Endpoint of an Event Grid topic that ends are published to, https://TOPIC.REGION-1.eventgrid.azure.net/api/events; empty: they are not.')
+param eventgridTopicEndpoint string = ''
+
+@description('Name of that topic, for the app\'s role on it; empty: it is given by hand (EventGrid Data Sender).')
+param eventgridTopicName string = ''
+
+@description('Resource group of that topic; empty: this one.')
+param eventgridTopicResourceGroup string = ''
 
 // ---- Polling (docs/settings.md explains each setting)
 
@@ -272,6 +290,7 @@ var queueAccountName = hasOwnQueues ? storageAccountName : ingestionStorageAccou
 var queueResourceGroup = hasOwnQueues || empty(ingestionStorageResourceGroup) ? resourceGroup().name : ingestionStorageResourceGroup
 var queueAccountId = resourceId(subscription().subscriptionId, queueResourceGroup, 'Microsoft.Storage/storageAccounts', queueAccountName)
 var queueNames = [operationsQueue, retryQueue, pollQueue]
+var resultsQueueNames = empty(resultsQueue) ? [] : [resultsQueue]
 var resultTableNames = ['IngestionOperations', 'IngestionBlobs']
 var tableNames = concat(resultTableNames, ['OutstandingOperations', 'IngestionRedrives'])
 
@@ -305,6 +324,8 @@ var trackerSettings = {
   OPERATIONS_QUEUE: operationsQueue
   RETRY_QUEUE: retryQueue
   POLL_QUEUE: pollQueue
+  RESULTS_QUEUE: resultsQueue
+  EVENTGRID_TOPIC_ENDPOINT: eventgridTopicEndpoint
   POLL_SCHEDULE: pollSchedule
   POLL_FIRST_DELAY_SECONDS: string(pollFirstDelaySeconds)
   POLL_MIN_INTERVAL_SECONDS: string(pollMinIntervalSeconds)
@@ -354,6 +375,7 @@ module queuesAndTables 'modules/queues-and-tables.bicep' = {
   params: {
     accountName: queueAccountName
     queueNames: queueNames
+    resultsQueueNames: resultsQueueNames
     tableNames: tableNames
   }
   dependsOn: [storage]
@@ -392,15 +414,26 @@ module rolesIngestion 'modules/roles-ingestion.bicep' = {
     operationsQueue: operationsQueue
     retryQueue: retryQueue
     pollQueue: pollQueue
+    resultsQueueNames: resultsQueueNames
     tableNames: tableNames
     resultTableNames: resultTableNames
     upstreamPrincipals: upstreamPrincipals
     retryConsumers: retryConsumers
+    resultConsumers: resultConsumers
     resultReaders: resultReaders
     operators: operators
   }
   // A role on a queue needs the queue.
   dependsOn: [queuesAndTables]
+}
+
+module rolesEventGrid 'modules/roles-event-grid.bicep' = if (!empty(eventgridTopicName)) {
+  name: 'roles-event-grid-${token}'
+  scope: resourceGroup(empty(eventgridTopicResourceGroup) ? resourceGroup().name : eventgridTopicResourceGroup)
+  params: {
+    topicName: eventgridTopicName
+    principalId: identity.outputs.principalId
+  }
 }
 
 module network 'modules/network.bicep' = if (privateNetworking) {

@@ -18,8 +18,10 @@ param ingestionStorageResourceGroup = readEnvironmentVariable('INGESTION_STORAGE
 param operationsQueue = readEnvironmentVariable('OPERATIONS_QUEUE', 'ingestion-operations')
 param retryQueue = readEnvironmentVariable('RETRY_QUEUE', 'ingestion-retries')
 param pollQueue = readEnvironmentVariable('POLL_QUEUE', 'ingestion-polls')
+param resultsQueue = readEnvironmentVariable('RESULTS_QUEUE', '')
 param upstreamPrincipals = json(readEnvironmentVariable('UPSTREAM_PRINCIPALS', '[]'))
 param retryConsumers = json(readEnvironmentVariable('RETRY_CONSUMERS', '[]'))
+param resultConsumers = json(readEnvironmentVariable('RESULT_CONSUMERS', '[]'))
 param resultReaders = json(readEnvironmentVariable('RESULT_READERS', '[]'))
 param operators = json(readEnvironmentVariable('OPERATORS', '[]'))
 
@@ -38,6 +40,12 @@ param adxDatabases = json(readEnvironmentVariable('ADX_DATABASES', '[]'))
 param adxScriptTag = readEnvironmentVariable('ADX_SCRIPT_TAG', '')
 param adxClusterPrincipalId = readEnvironmentVariable('ADX_CLUSTER_PRINCIPAL_ID', '')
 param blobAccounts = json(readEnvironmentVariable('BLOB_ACCOUNTS', '[]'))
+
+// ---- Events
+
+param eventgridTopicEndpoint = readEnvironmentVariable('EVENTGRID_TOPIC_ENDPOINT', '')
+param eventgridTopicName = readEnvironmentVariable('EVENTGRID_TOPIC_NAME', '')
+param eventgridTopicResourceGroup = readEnvironmentVariable('EVENTGRID_TOPIC_RESOURCE_GROUP', '')
 
 // ---- Polling
 

@@ -354,6 +354,7 @@ def _due_entity(outstanding: Outstanding) -> Row:
         "OperationETag": outstanding.operation_etag or None,
         "BulkPolls": outstanding.bulk_polls or None,
         "RestOnly": outstanding.rest_only or None,
+        "Untold": outstanding.untold,
     }
 
 
@@ -381,5 +382,6 @@ def _outstanding(row: Row) -> Outstanding:
         operation_etag=row.get("OperationETag", ""),
         bulk_polls=row.get("BulkPolls", 0),
         rest_only=row.get("RestOnly", False),
+        untold=row.get("Untold"),
         etag=etag_of(row),
     )

@@ -13,7 +13,16 @@ from string import hexdigits
 
 from shared import keys
 from shared.many_blobs import Named
-from shared.model import MOST_COUNT, BlobReport, Counts, Operation, OperationState, Properties, RetryState
+from shared.model import (
+    MOST_COUNT,
+    BlobReport,
+    BlobStatus,
+    Counts,
+    Operation,
+    OperationState,
+    Properties,
+    RetryState,
+)
 from shared.records import BlobRow, OperationRow, Outstanding, Pointer, Pruned, Summary
 from shared.redaction import redact
 from shared.store.tables import (
@@ -39,6 +48,9 @@ _MOST_TRIES = 10
 
 _PAGE = 1_000
 """Rows in an answer, at the most."""
+
+_FAILED_PAGE = 100
+"""Rows of failed blobs that are held at once: the text of an error may have 32 thousand characters."""
 
 type Within = str | frozenset[str]
 """Which of an operation's blobs: those whose keys begin with these hex digits, or have one of these keys."""
@@ -197,6 +209,15 @@ class Results:
                 condition += f" and ({' or '.join(f'{column} eq @{name}{place}' for place in range(len(words)))})"
                 parameters |= {f"{name}{place}": word for place, word in enumerate(words)}
         return self._blobs.page(condition, parameters, most)
+
+    def failed_blobs(self, operation: Operation, most: int) -> Iterator[BlobRow]:
+        """Blobs of the operation that failed, one by one, of the first ``most`` rows that ADX called so."""
+        rows = self._blobs.query(
+            "PartitionKey eq @key and RowKey gt @pointer and Status eq @failed",
+            {"key": operation.key, "pointer": POINTER, "failed": BlobStatus.FAILED},
+            page=min(most, _FAILED_PAGE),
+        )
+        return (row for row in map(_blob_row, islice(rows, most)) if row.report.has_failed)
 
     def names(self, operation: Operation) -> Iterator[Named]:
         """Which blobs the operation's rows are of, one by one."""

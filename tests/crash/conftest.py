@@ -1,4 +1,4 @@
-"""One Azurite, one ADX simulator and one tripwire before both; each case has queues and an ADX table of its own."""
+"""One of Azurite, ADX simulator, topic and tripwire before them; each case has queues and an ADX table of its own."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import pytest
 
 from local.adx_simulator import AdxSimulator
 from local.azurite import Azurite
+from tests.support.event_grid import EventGrid
 from tests.support.tripwire import Tripwire
 
 
@@ -22,6 +23,13 @@ def adx() -> Iterator[AdxSimulator]:
 
 
 @pytest.fixture(scope="session")
-def tripwire(storage: Azurite, adx: AdxSimulator) -> Iterator[Tripwire]:
-    with Tripwire({"table": storage.table_endpoint, "queue": storage.queue_endpoint, "adx": adx.uri}) as standing:
+def grid() -> Iterator[EventGrid]:
+    with EventGrid() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tripwire(storage: Azurite, adx: AdxSimulator, grid: EventGrid) -> Iterator[Tripwire]:
+    servers = {"table": storage.table_endpoint, "queue": storage.queue_endpoint, "adx": adx.uri, "grid": grid.origin}
+    with Tripwire(servers) as standing:
         yield standing

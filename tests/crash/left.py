@@ -22,7 +22,8 @@ class Left:
         layout: Whether the row with the number of partitions is there.
         pointers: How many operations have their pointer.
         messages: How many operations have the row with their message, by which they are watched.
-        due: Of each due row, how often its operation was polled, and whether a dispatch note has it as handed out.
+        due: Of each due row, how often its operation was polled, by what its end has still to be told, and whether a
+            dispatch note has it as handed out.
         operations: Attempt, ``State``, polls and counts of each operation's row, that of retried blobs last.
         listed: Of each listed operation what its copy says: ``State``, counts, that of retried blobs last.
         blobs: Attempt, ``Status`` and ``RetryState`` of each blob's row.
@@ -33,13 +34,15 @@ class Left:
         batches: The same.
         poison: Messages kept because they can't be understood.
         submissions: How often blobs were submitted to ADX.
+        news: Messages on the queue of results.
+        events: Events that the topic took.
     """
 
     storage: int
     layout: int
     pointers: int
     messages: int
-    due: tuple[tuple[int, bool], ...]
+    due: tuple[tuple[int, str, bool], ...]
     operations: tuple[tuple[int, str, int, int, int, int], ...]
     listed: tuple[tuple[str, int, int, int], ...]
     blobs: tuple[tuple[int, str, str], ...]
@@ -50,6 +53,8 @@ class Left:
     batches: int
     poison: int
     submissions: int
+    news: int
+    events: int
 
     def differs_in(self, other: "Left") -> set[str]:
         """The names of what is not the same."""
@@ -77,7 +82,10 @@ def look(world: World) -> Left:
         pointers=len(blob_rows) - len(blobs),
         messages=kinds.count("op"),
         due=tuple(
-            sorted((row["Polls"], notes.get(row["PartitionKey"], HandedOut()).holds(row["RowKey"])) for row in due)
+            sorted(
+                (row["Polls"], row.get("Untold", ""), notes.get(row["PartitionKey"], HandedOut()).holds(row["RowKey"]))
+                for row in due
+            )
         ),
         operations=tuple(sorted(map(_operation, operations))),
         listed=tuple(sorted(map(_listed, list_rows_of(outstanding).values()))),
@@ -89,6 +97,8 @@ def look(world: World) -> Left:
         batches=lengths["POLL_QUEUE"] or 0,
         poison=sum(count or 0 for name, count in lengths.items() if name.endswith("-poison")),
         submissions=sum(blob.submissions for blob in world.adx.books().blobs),
+        news=len(world.news()),
+        events=len(world.grid.events) if world.grid else 0,
     )
 
 

@@ -12,11 +12,14 @@ from shared import keys
 from shared.model import Operation
 from tests.crash.host import Host
 from tests.crash.steps import TABLES
+from tests.support.event_grid import Failing
 from tests.support.world import DATABASE, World, eventually
 
 STARTED = (*["table created"] * 4, *["queue created"] * 3, "layout written")
 REGISTERED = ("pointer inserted", "operation row inserted", "outstanding rows inserted")
 ENDED = ("operation ended", "outstanding rows deleted")
+TELLING = ("result sent", "event sent")
+TOLD = ("operation ended", *TELLING, "outstanding rows deleted")
 ENQUEUED = ("blobs written", "retry message sent", "blobs Enqueued")
 RESUBMITTED = ("blobs claimed", "blobs submitted", "blobs Resubmitted", *REGISTERED)
 SUCCEEDED = ("blobs written", *ENDED)
@@ -35,6 +38,7 @@ class End:
         submissions: By name, how often ADX was given a blob, and how often it ingested its rows.
         poison: How many messages are kept because they can't be understood.
         redriven: Whether there is a redrive that is done.
+        told: Attempt, kind and ``State`` of all news, each ID once: on the queue of results and at the topic alike.
     """
 
     operations: tuple[tuple[int, str], ...] = ()
@@ -42,6 +46,7 @@ class End:
     submissions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     poison: int = 0
     redriven: bool = False
+    told: tuple[tuple[int, str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +65,7 @@ class Scenario:
         afterwards: What happens when all is settled, and again after a death in it.
         settings: Of the app.
         pace: The time between two invocations.
+        is_told: Whether ends are told, on a queue and to a topic.
         from_start: Whether the steps of the start are among the steps.
     """
 
@@ -74,6 +80,7 @@ class Scenario:
     afterwards: Callable[[World, Host], object] = lambda _world, _host: None
     settings: Mapping[str, str] = field(default_factory=dict)
     pace: timedelta = timedelta(minutes=2)
+    is_told: bool = False
     from_start: bool = False
 
     @property
@@ -158,6 +165,18 @@ def _mending(world: World) -> None:
 def _half_done(world: World) -> None:
     _planted(world, "half", {"flaky": BUSY, "good": RUNNING})
     _post(world, "half", "flaky", "good")
+
+
+def _broken(world: World) -> None:
+    world.adx.set_faults([BlobFault(kind="permanent", url_contains="broken")])
+    world.submit_and_post(_data(world, "good", "broken"))
+    world.adx.set_faults([])
+
+
+def _good_while_the_topic_is_away(world: World) -> None:
+    assert world.grid
+    world.grid.fail(Failing(503))
+    _good(world)
 
 
 def _hanging(world: World) -> None:
@@ -369,6 +388,65 @@ SCENARIOS = (
         dies_at=slice(3, None),
         settings={"TRACKING_TIMEOUT_HOURS": "1"},
         pace=timedelta(minutes=31),
+    ),
+    Scenario(
+        "told of",
+        _broken,
+        (*REGISTERED, "blobs written", *TOLD),
+        End(
+            operations=((1, "PartiallySucceeded"),),
+            blobs=((1, "broken", "Failed", ""), (1, "good", "Succeeded", "")),
+            submissions={"broken": (1, 0), "good": (1, 1)},
+            told=((1, "settled", "PartiallySucceeded"),),
+        ),
+        dies_at=slice(4, None),
+        is_told=True,
+    ),
+    Scenario(
+        "told of when the topic is there again",
+        _good_while_the_topic_is_away,
+        (
+            *(*REGISTERED, "blobs written", "operation ended", *TELLING, "due rows moved"),
+            *("event sent", "outstanding rows deleted"),
+        ),
+        End(
+            operations=((1, "Succeeded"),),
+            blobs=((1, "good", "Succeeded", ""),),
+            submissions={"good": (1, 1)},
+            told=((1, "settled", "Succeeded"),),
+        ),
+        dies_at=slice(5, None),
+        is_told=True,
+    ),
+    Scenario(
+        "told of although unknown to ADX",
+        lambda world: world.post("never-heard-of"),
+        (*REGISTERED, "due rows moved", "due rows moved", *TOLD),
+        End(operations=((1, "NotFound"),), told=((1, "settled", "NotFound"),)),
+        dies_at=slice(5, None),
+        settings={"NOT_FOUND_GRACE_MINUTES": "3"},
+        is_told=True,
+    ),
+    Scenario(
+        "told of again when it is mended by the service",
+        _mending,
+        (*REGISTERED, *ENQUEUED, *TOLD, "blobs Recovered", "operation corrected", "list rows corrected", *TELLING),
+        End(
+            operations=((1, "Succeeded"),),
+            blobs=((1, "flaky", "Succeeded", "Recovered"),),
+            told=((1, "corrected", "Succeeded"), (1, "settled", "Failed")),
+        ),
+        dies_at=slice(6, None),
+        on_retry=lambda world, _: _planted(world, "mending", {"flaky": DONE}),
+        is_told=True,
+    ),
+    Scenario(
+        "told of with its retry",
+        _flaky,
+        (*REGISTERED, *ENQUEUED, *TOLD, *RESUBMITTED, "blobs written", *TOLD),
+        replace(_FLAKY_RETRIED, told=((1, "settled", "Failed"), (2, "settled", "Succeeded"))),
+        dies_at=slice(16, None),
+        is_told=True,
     ),
     Scenario(
         "handed out in batches",

@@ -60,6 +60,8 @@ class Steps:
         name = None
         if request.server == "adx":
             name = "blobs submitted"
+        elif request.server == "grid":
+            name = "event sent"
         elif request.server == "queue":
             name = _queue_step(request)
         elif request.path.endswith("/Tables"):
@@ -163,6 +165,8 @@ def _message_step(queue: str, request: Request) -> str:
         return "refused message kept"
     if queue.startswith("operations-queue"):
         return "poison message sent back"
+    if queue.startswith("results-queue"):
+        return "result sent"
     if queue.startswith("poll-queue"):
         return "batch sent"
     text = ET.fromstring(request.body).findtext("MessageText") or ""  # noqa: S314, of this app

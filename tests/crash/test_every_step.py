@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
@@ -17,6 +18,7 @@ from tests.crash.host import Died, Host
 from tests.crash.left import Left, look
 from tests.crash.scenarios import SCENARIOS, End, Scenario
 from tests.crash.steps import TABLES, Steps
+from tests.support.event_grid import EventGrid
 from tests.support.tripwire import Side, Trip, Tripwire, Write
 from tests.support.world import World
 
@@ -39,6 +41,8 @@ CHANGES = {
     "blobs Enqueued": {"blobs"},
     "progress shown": {"operations"},
     "operation ended": {"operations"},
+    "result sent": {"news"},
+    "event sent": {"events"},
     "outstanding rows deleted": {"messages", "due", "listed"},
     "blobs claimed": {"claims"},
     "blobs submitted": {"submissions"},
@@ -81,7 +85,11 @@ def host_of(scenario: Scenario, world: World, tripwire: Tripwire) -> Iterator[Ho
         "IngestionStorage": connection_string(ports),
         "KUSTO_INGEST_URI": f"http://127.0.0.1:{tripwire.port('adx')}",
     }
-    world.env |= {**behind, **scenario.settings}
+    told = {
+        "RESULTS_QUEUE": world.results_queue,
+        "EVENTGRID_TOPIC_ENDPOINT": f"http://127.0.0.1:{tripwire.port('grid')}/api/events",
+    }
+    world.env |= {**behind, **scenario.settings, **(told if scenario.is_told else {})}
     tripwire.let_pass()
     scenario.prepare(world)
     with Host(world, world.env, scenario.pace, lambda: scenario.on_retry(world, host)) as host:
@@ -91,11 +99,12 @@ def host_of(scenario: Scenario, world: World, tripwire: Tripwire) -> Iterator[Ho
 
 
 @contextmanager
-def empty_world(storage: Azurite, adx: AdxSimulator) -> Iterator[World]:
+def empty_world(storage: Azurite, adx: AdxSimulator, grid: EventGrid) -> Iterator[World]:
     """A world whose tables are empty; what a failed test leaves in them does not concern the next one."""
     with ExitStack() as stack:
         stack.callback(adx.reset)
-        world = World(storage, adx, stack)
+        stack.callback(grid.clear)
+        world = World(storage, adx, stack, grid=grid)
         stack.callback(empty_tables, world)
         yield world
 
@@ -131,6 +140,10 @@ def end_of(world: World) -> End:
     # What was submitted again is counted as such.
     resubmitted = Counter(row["OperationId"] for row, blob in blobs if blob["RetryState"] == "Resubmitted")
     assert all(row["RetriedBlobs"] >= resubmitted[row["OperationId"]] for row in operations)
+    assert world.grid
+    told = told_by(world.news())
+    assert told == told_by([event["data"] for event in world.grid.events])
+    assert world.grid.refusals == []
     return End(
         operations=tuple(sorted((row["Attempt"], row["State"]) for row in operations)),
         blobs=tuple(
@@ -144,7 +157,13 @@ def end_of(world: World) -> End:
         },
         poison=left.poison,
         redriven=any(is_done for is_done, _ in left.redrives),
+        told=told,
     )
+
+
+def told_by(news: Sequence[Mapping[str, Any]]) -> tuple[tuple[int, str, str], ...]:
+    """What a reader has of it who knows each ID once."""
+    return tuple(sorted({each["eventId"]: (each["attempt"], each["event"], each["state"]) for each in news}.values()))
 
 
 class Watched:
@@ -167,11 +186,11 @@ class Watched:
 
 
 @pytest.fixture(scope="session")
-def clean_run(storage: Azurite, adx: AdxSimulator, tripwire: Tripwire) -> Callable[[Scenario], Run]:
+def clean_run(storage: Azurite, adx: AdxSimulator, grid: EventGrid, tripwire: Tripwire) -> Callable[[Scenario], Run]:
     """Lives a scenario without a death, once."""
 
     def run(scenario: Scenario) -> Run:
-        with empty_world(storage, adx) as world, host_of(scenario, world, tripwire) as host:
+        with empty_world(storage, adx, grid) as world, host_of(scenario, world, tripwire) as host:
             watched = Watched(world, host)
             tripwire.watch(Steps(), before=watched.before_write, after=watched.after_write)
             live(scenario, world, host)
@@ -212,11 +231,12 @@ def test_a_death_at_a_step_is_made_good(
     trip: Trip,
     storage: Azurite,
     adx: AdxSimulator,
+    grid: EventGrid,
     tripwire: Tripwire,
     clean_run: Callable[[Scenario], Run],
 ) -> None:
     clean = clean_run(scenario)
-    with empty_world(storage, adx) as world, host_of(scenario, world, tripwire) as host:
+    with empty_world(storage, adx, grid) as world, host_of(scenario, world, tripwire) as host:
         tripwire.watch(Steps(), trip=trip, kill=host.kill)
         with pytest.raises(Died):
             live(scenario, world, host)

@@ -90,6 +90,7 @@ def work() -> None:
         metrics.record(metrics.BLOBS_ENDED, 3, ORDERS, outcome="Succeeded", failure_status="", error_code="")
         metrics.record(metrics.OPERATIONS_SETTLED, about=ORDERS, state="Succeeded")
         metrics.record(metrics.OPERATIONS_LATENCY, 320.5, ORDERS)
+        metrics.record(metrics.NEWS, channel="queue", outcome="Sent")
         event("operation.settled", "Succeeded", about=ORDERS, state="Succeeded", attempt=1, latency_seconds=320.5)
 
 
@@ -155,6 +156,12 @@ def poll_put_off(kind: str) -> None:
     event("poll.failed", "it is put off", level=logging.ERROR, about=ORDERS, error="ServiceUnavailable")
 
 
+def untold(channel: str) -> None:
+    """News of an end that could not be sent."""
+    metrics.record(metrics.NEWS, channel=channel, outcome="Failed")
+    event("news.failed", "not told: HTTP 403", level=logging.ERROR, about=ORDERS, channel=channel, operations=1)
+
+
 def invoked(function: str, error: Exception | None = None) -> None:
     """An invocation as the host reports it."""
     tracer = trace.get_tracer("host")
@@ -207,6 +214,7 @@ MISHAPS = (
     partial(asked, "status", "endpoint_not_allowed"),
     partial(poll_put_off, "failed"),
     partial(poll_put_off, "overran"),
+    partial(untold, "queue"),
     failing("poll_operations"),
     failing("resubmit_blobs"),
 )
@@ -250,6 +258,7 @@ SCENARIOS = (
         ),
     ),
     Scenario("polls put off for ten minutes", (*HEALTHY, During(range(10), partial(poll_put_off, "failed")))),
+    Scenario("news that could not be sent for ten minutes", (*HEALTHY, During(range(10), partial(untold, "topic")))),
     Scenario("a function that failed for ten minutes", (*HEALTHY, During(range(10), failing("poll_batch")))),
     Scenario("a person's requests that failed", (*HEALTHY, During(range(30), failing("redrive_blobs")))),
     Scenario("a short restart", tuple(During((*range(8), *range(14, 70)), each.emission) for each in HEALTHY)),
@@ -379,6 +388,11 @@ SCENARIOS = (
         "polls that fail",
         (*HEALTHY, During(range(15), partial(poll_put_off, "not_storable"))),
         {"poll-errors": alone("not_storable")},
+    ),
+    Scenario(
+        "a topic that refuses the app",
+        (*HEALTHY, During(range(15), partial(untold, "topic"))),
+        {"news-failing": alone("topic")},
     ),
     Scenario(
         "a lost answer",

@@ -65,7 +65,7 @@ PARTS = ["Symptoms", "Look", "Causes", "Do", "Over when"]
 SECTION = re.compile(r"^## (.+)\n((?:(?!^## ).*\n?)*)", re.MULTILINE)
 FENCE = re.compile(r"^```kusto\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTIONS: dict[str, str] = dict(SECTION.findall(RUNBOOK))
-EVENT = re.compile(r"'((?:operation|blobs?|polls?|retry|resubmission|results|message|settings|adx)\.[a-z_]+)'")
+EVENT = re.compile(r"'((?:operation|blobs?|polls?|retry|resubmission|results|message|settings|adx|news)\.[a-z_]+)'")
 METRIC = re.compile(r"tracker\.[a-z_.]+")
 SETTING = re.compile(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b")
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shared.errors import KustoError, RequestRejected, Throttled
 from tests.model import promises
 from tests.model.adx import AdxBlob, AdxOperation, Dialect, Fate, Lack, Manner, outages
-from tests.model.world import OPERATIONS, POLLS, RETRIES, TRACKING, Invocation, Troubles, World
+from tests.model.world import OPERATIONS, POLLS, RESULTS, RETRIES, TOPIC, TRACKING, Invocation, Troubles, World
 from tests.support.interference import Harm
 
 _MOST_OPERATIONS = 12
@@ -36,6 +36,8 @@ _CALLS = [
     "OutstandingOperations.upsert_entity",
     f"{RETRIES}.send_message",
     f"{POLLS}.send_message",
+    f"{RESULTS}.send_message",
+    TOPIC,
 ]
 named = st.tuples(st.sampled_from(_CALLS), st.sampled_from([0, 0, 0, 1]))
 points = st.one_of(named, named, st.tuples(st.just(""), st.integers(0, 40)))
@@ -318,6 +320,7 @@ class OutsideWorld(RuleBasedStateMachine):
         world = self.world
         promises.an_operation_is_watched_until_it_ends(world)
         promises.a_final_state_stays(world, self.rows)
+        promises.an_end_is_told_before_it_is_let_go(world)
         promises.a_state_says_what_the_blobs_say(world)
         promises.what_adx_reported_is_written_down(world)
         promises.a_transient_failure_is_on_its_way(world)
@@ -350,6 +353,7 @@ class OutsideWorld(RuleBasedStateMachine):
         promises.what_succeeded_is_not_given_up(world)
         promises.ended_operations_say_what_adx_says(world)
         promises.why_given_up(world)
+        promises.who_was_told_knows_how_it_ended(world)
 
     def _waiting(self) -> bool:
         rows = self.world.table("OutstandingOperations").rows()

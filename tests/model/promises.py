@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from samples.results import latest_by_operation
 from tests.model.world import (
     BASE_DELAY,
     MAX_ATTEMPTS,
@@ -56,6 +57,36 @@ def a_final_state_stays(world: World, before: Mapping[str, Row]) -> None:
         assert row["State"] != "InProgress"
         assert row["SettledAt"] == old["SettledAt"]
         assert row["Succeeded"] >= old["Succeeded"], f"{operation_id}: fewer succeeded than before"
+
+
+def an_end_is_told_before_it_is_let_go(world: World) -> None:
+    """Each settled operation has news on each channel once it is watched no more, and each end one ID."""
+    due, _ = _outstanding(world)
+    ended = {operation_id for operation_id, row in operation_rows(world).items() if row["State"] != "InProgress"}
+    let_go = {operation_id for operation_id in ended if world.operation(operation_id).key not in due}
+    for channel, news in world.news().items():
+        settled = [each for each in news if each["event"] == "settled"]
+        assert let_go <= {each["operationId"] for each in settled}, f"an end that the {channel} was not told of"
+        assert {each["operationId"] for each in news} <= ended, f"the {channel} was told of what has not ended"
+        ids = {each["eventId"]: each["operationId"] for each in settled}
+        assert len(set(ids.values())) == len(ids), f"an end has two IDs on the {channel}"
+        others = {each["eventId"] for each in news if each["event"] == "corrected"}
+        assert not others & ids.keys(), "a correction has the ID of an end"
+
+
+def who_was_told_knows_how_it_ended(world: World) -> None:
+    """Whoever takes each ID once, the first time that it comes, knows the state and counts that are stored."""
+    rows = operation_rows(world)
+    for channel, news in world.news().items():
+        first: dict[str, Row] = {}
+        for each in news:
+            first.setdefault(each["eventId"], each)
+        latest = latest_by_operation(first.values())
+        for operation_id, row in rows.items():
+            told = latest[operation_id]
+            counts = [told["blobs"][name] for name in ("succeeded", "failed", "inProgress", "canceled")]
+            stored = [row[name] for name in ("Succeeded", "Failed", "InProgress", "Canceled")]
+            assert (told["state"], counts) == (row["State"], stored), f"the {channel} was told otherwise"
 
 
 def a_state_says_what_the_blobs_say(world: World) -> None:

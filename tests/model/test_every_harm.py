@@ -92,6 +92,7 @@ def _live(
     """A life with a harm to one call: what is stored then, whether there was such a call, and each final row seen."""
     storage = _Storage()
     parts = Parts(storage, storage, "m")  # type: ignore[arg-type]  # they stand for the SDK's
+    parts.tell()
     storage.now = lambda: parts.now
     calls = count()
     storage.interference.harm_to = lambda _: harm if next(calls) == place else None
@@ -138,6 +139,9 @@ def _check(storage: _Storage, reports: Sequence[Sequence[BlobReport]], afterward
     assert not [row["RowKey"] for row in storage.rows("Outstanding") if row["RowKey"].startswith(("due|", "op|"))]
     (operation,) = storage.rows("Operations")
     assert {(row["State"], row["SettledAt"]) for row in finals} == {(operation["State"], operation["SettledAt"])}
+    news = [json.loads(message.content) for message in storage.queues["news-m"].messages()]
+    assert {(each["event"], each["state"]) for each in news} == {("settled", operation["State"])}
+    assert len({each["eventId"] for each in news}) == 1
     blobs = [row for row in storage.rows("Blobs") if row["RowKey"] != "!operation"]
     assert len({row["Url"] for row in blobs}) == len(blobs)
     carried = storage.carried()

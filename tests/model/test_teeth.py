@@ -9,9 +9,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from shared import outcome, settle
+from shared.announce import Announcer
 from shared.model import BlobReport
+from shared.poll import Poller
 from shared.register import Registrar
 from shared.resubmit import Resubmitter
+from shared.settle import Settler
 from shared.store import outstanding
 from shared.store.list_rows import ListRows, listing_writes
 from shared.store.results import Results
@@ -57,6 +60,38 @@ def retry_exhausted_blobs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BlobReport, "is_transient", property(lambda report: report.has_failed and report.failure in kinds))
 
 
+def let_go_before_it_is_told(patch: pytest.MonkeyPatch) -> None:
+    write_back, announce = Poller._write_back, Settler.announce  # noqa: SLF001, to break it
+
+    def in_the_wrong_order(poller: Any, *arguments: Any) -> None:  # noqa: ANN401, passed on
+        ended: list[Any] = []
+
+        def take(_: Settler, each: list[Any]) -> dict[str, str]:
+            ended.extend(each)
+            return {}
+
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Settler, "announce", take)
+            write_back(poller, *arguments)
+        announce(poller._settler, ended)  # noqa: SLF001, the same
+
+    patch.setattr(Poller, "_write_back", in_the_wrong_order)
+
+
+def forget_to_tell_corrections(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Announcer, "corrected", lambda *_: None)
+
+
+def tell_what_was_polled(patch: pytest.MonkeyPatch) -> None:
+    end = Settler.end
+
+    def as_it_was_polled(settler: Settler, ending: Any) -> Any:  # noqa: ANN401, passed on
+        end(settler, ending)
+        return ending
+
+    patch.setattr(Settler, "end", as_it_was_polled)
+
+
 def retry_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(settle, "retry_delay", lambda *_, **__: timedelta())
 
@@ -80,6 +115,9 @@ def end_by_two_states(patch: pytest.MonkeyPatch) -> None:
         (retry_at_once, "a delay of"),
         (forget_to_correct_list_rows, "is listed otherwise than its row says"),
         (end_by_two_states, "it has one list row of each kind"),
+        (let_go_before_it_is_told, "was not told of"),
+        (forget_to_tell_corrections, "was told otherwise"),
+        (tell_what_was_polled, "was told otherwise|has two IDs"),
     ],
 )
 def test_a_broken_promise_is_found(

@@ -11,15 +11,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import get_ident
 from types import SimpleNamespace
-from typing import override
+from typing import Any, override
 from unittest.mock import patch
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.queue import QueueMessage
 
 from shared.ambient import Ambient
 from shared.app import Tracker
 from shared.bulk_poll import BulkAsker
+from shared.event_grid import NotSent
 from shared.model import Operation
 from shared.settings import load
 from tests.model.adx import Accepted, AdxOperation, ModelAdx, Told
@@ -32,6 +33,7 @@ from tests.support.turns import Turns
 CLUSTER = "https://ingest-model.westeurope.kusto.windows.net"
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OPERATIONS, RETRIES, POLLS = "ingestion-operations", "ingestion-retries", "ingestion-polls"
+RESULTS, TOPIC = "ingestion-results", "topic.publish"
 MAX_ATTEMPTS = 3
 BASE_DELAY, MAX_DELAY = timedelta(seconds=60), timedelta(seconds=100)
 TRACKING = timedelta(hours=3)
@@ -49,6 +51,8 @@ ENVIRONMENT = {
     "KUSTO_INGEST_URI": CLUSTER,
     "KUSTO_DATABASE": "db",
     "KUSTO_TABLE": "events",
+    "RESULTS_QUEUE": RESULTS,
+    "EVENTGRID_TOPIC_ENDPOINT": "http://127.0.0.1:9/api/events",
     "POLL_INLINE_LIMIT": "2",
     "POLL_CONCURRENCY": "4",
     "POLL_MAX_INTERVAL_SECONDS": "120",
@@ -61,6 +65,9 @@ ENVIRONMENT = {
 
 
 type Troubles = Mapping[tuple[str, int], Harm]
+
+
+type News = Mapping[str, Any]
 
 
 @dataclass
@@ -110,6 +117,22 @@ class WatchedQueue(MemoryQueue):
         return message
 
 
+class ModelTopic:
+    """A topic of Event Grid, whose events are kept."""
+
+    def __init__(self, interference: Interference, taken: list[News]) -> None:
+        self._interference = interference
+        self._taken = taken
+
+    def publish(self, batch: str) -> None:
+        """Take all events of the batch; an error of the interference is one of the way there."""
+        events = [event["data"] for event in json.loads(batch)]
+        try:
+            self._interference.call(TOPIC, lambda: self._taken.extend(events))
+        except AzureError as error:
+            raise NotSent(str(error)) from error
+
+
 class Failures(logging.Handler):
     """What the app logged as an error of a poll."""
 
@@ -155,6 +178,8 @@ class World:
         self.deduplicate = deduplicate
         self.now = START
         self.ledger = Ledger()
+        self.results: list[Sent] = []
+        self.events: list[News] = []
         self.pick = 0
         self.random = 0.5
         self.storage_fails = False
@@ -197,7 +222,7 @@ class World:
     def queue(self, name: str) -> WatchedQueue:
         """A queue of the account."""
         if name not in self.queues:
-            kept = self.ledger.retries if name == RETRIES else []
+            kept = {RETRIES: self.ledger.retries, RESULTS: self.results}.get(name, [])
             self.queues[name] = WatchedQueue(lambda: self.now, lambda count: self.pick % count, kept)
         return self.queues[name]
 
@@ -214,6 +239,10 @@ class World:
         if key not in self._by_key:
             self._by_key = {self.operation(each.id).key: each for each in self.adx.operations.values()}
         return self._by_key[key]
+
+    def news(self) -> dict[str, list[News]]:
+        """By channel, all news that ever went out, as it went out."""
+        return {"queue": [json.loads(sent.content) for sent in self.results], "topic": self.events}
 
     def messages(self, name: str) -> list[StoredMessage]:
         """All of a queue's messages, hidden ones too."""
@@ -289,6 +318,7 @@ class World:
             patch("shared.store.tables.connect", return_value=tables),
             patch("shared.queues.connect", return_value=queues),
             patch("shared.app.KustoClient", return_value=self.adx),
+            patch("shared.app.Topic", return_value=ModelTopic(self.interference, self.events)),
             patch("shared.app.ThreadPoolExecutor", InlineExecutor),
             # There are few operations here.
             patch("shared.app.BulkAsker", partial(BulkAsker, least=1)),

@@ -83,10 +83,12 @@ class MemoryTable:
         *,
         parameters: Mapping[str, str] | None = None,
         select: Sequence[str] | None = None,
-        results_per_page: int | None = None,  # noqa: ARG002, its pages are of one size
+        results_per_page: int | None = None,
     ) -> Iterator[TableEntity]:
         """The rows that meet comparisons of texts joined by ``and``, in the order of their keys, page by page."""
-        for page in self.query_pages(query_filter, parameters=parameters, select=select):
+        for page in self.query_pages(
+            query_filter, parameters=parameters, select=select, results_per_page=results_per_page
+        ):
             yield from page
 
     def query_page(
@@ -103,15 +105,21 @@ class MemoryTable:
         return found, len(rows) > results_per_page
 
     def query_pages(
-        self, query_filter: str, *, parameters: Mapping[str, str] | None = None, select: Sequence[str] | None = None
+        self,
+        query_filter: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        select: Sequence[str] | None = None,
+        results_per_page: int | None = None,
     ) -> Iterator[list[TableEntity]]:
         """The same, a page at a time: each is one request."""
         meets = _condition(query_filter, parameters or {})
         last: tuple[bytes, bytes] | None = None
+        most = min(self._page, results_per_page or self._page)
         while True:
-            rows = self._read_page(meets, last, self._page)
+            rows = self._read_page(meets, last, most)
             yield [_as_read(_selected(row, select)) for row in rows]
-            if len(rows) < self._page:
+            if len(rows) < most:
                 return
             last = _place(_key(rows[-1]))
 

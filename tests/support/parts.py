@@ -1,21 +1,27 @@
 """The app's parts on Azurite, with a clock that the test moves and an ADX that says what the test wants."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from local.azurite import Azurite
 from shared.ambient import Ambient
+from shared.announce import Announcer, Channel, QueueChannel, TopicChannel
 from shared.backlog import Backlog
 from shared.blob_access import AsIs
 from shared.bulk_poll import BulkAsker
 from shared.endpoints import Endpoints
 from shared.errors import KustoError, OperationNotFound
+from shared.event_grid import Topic
+from shared.kusto.tokens import LocalTokens
 from shared.many_blobs import MOST_AT_ONCE
 from shared.messages import Defaults, NamedBlob, OperationMessage, RetryMessage, read_retry
 from shared.model import (
@@ -151,6 +157,9 @@ class Parts:
         self.retry_client = queues.get_queue_client(f"retries-{mark}")
         self.batch_client = queues.get_queue_client(f"batches-{mark}")
         self.gone_client = queues.get_queue_client(f"gone-{mark}")
+        self.news_client = queues.get_queue_client(f"news-{mark}")
+        self.has_news_queue = False
+        self.topic: str | None = None
         for table in self.tables.values():
             table.create()
         for client in (self.retry_client, self.batch_client):
@@ -164,8 +173,15 @@ class Parts:
         retries = EagerQueue(self.retry_client, self.delays)
         self.outstanding = OutstandingOperations(self.tables["Outstanding"], self.defaults, self.storage_threads)
         self.results = Results(self.tables["Operations"], self.tables["Blobs"])
+        announcer = Announcer(self.results, self._channels(), ambient.now, self.storage_threads, threads=4)
         self.settler = Settler(
-            self.outstanding, self.results, retries, retrying, ambient, most_at_once=self.most_at_once
+            self.outstanding,
+            self.results,
+            retries,
+            retrying,
+            ambient,
+            announcer=announcer,
+            most_at_once=self.most_at_once,
         )
         self.registrar = Registrar(self.outstanding, self.results, polling, ambient)
         self.poller = Poller(
@@ -202,6 +218,25 @@ class Parts:
             ambient,
             executor=self.storage_threads,
         )
+
+    def _channels(self) -> list[Channel]:
+        queue: list[Channel] = [QueueChannel(Queue(self.news_client))] if self.has_news_queue else []
+        return [*queue, TopicChannel(Topic(self.topic, LocalTokens()))] if self.topic else queue
+
+    def tell(self, polling: Polling = POLLING, retrying: Retrying = RETRYING, *, topic: str | None = None) -> None:
+        """Have news put on their queue from now on, and published to a topic."""
+        self.has_news_queue, self.topic = True, topic
+        self.configure(polling, retrying)
+
+    def news(self) -> list[dict[str, Any]]:
+        """The news on their queue, all taken off it."""
+        try:
+            messages = list(self.news_client.receive_messages())
+        except ResourceNotFoundError:
+            return []
+        for message in messages:
+            self.news_client.delete_message(message)
+        return [json.loads(str(message.content)) for message in messages]
 
     def close(self) -> None:
         """End the threads."""

@@ -18,6 +18,7 @@ from azure.storage.queue import QueueServiceClient
 from local.adx_simulator import AdxSimulator
 from local.azurite import ACCOUNT, KEY, Azurite
 from local.functions_host import FunctionsHost
+from tests.support.event_grid import EventGrid
 
 DEADLINE_SECONDS = 60.0
 DATABASE = "Samples"
@@ -53,6 +54,7 @@ class World:
     adx: AdxSimulator
     stack: ExitStack
     settings: dict[str, str] = field(default_factory=dict)
+    grid: EventGrid | None = None
 
     def __post_init__(self) -> None:
         connection = self.azurite.connection_string
@@ -63,6 +65,7 @@ class World:
         self.names = {name: f"{name.lower().replace('_', '-')}-{mark}" for name in QUEUES}
         for name in self.names.values():
             self.queues.create_queue(name)
+        self.results_queue = f"results-queue-{mark}"
         self.table = f"T{mark}"
         self.env = {
             **QUICK,
@@ -114,6 +117,14 @@ class World:
         """How many messages a queue has, hidden ones too."""
         with self.queues.get_queue_client(self.names[queue] + suffix) as client:
             return client.get_queue_properties().approximate_message_count or 0
+
+    def news(self) -> list[dict[str, Any]]:
+        """What was told on the results queue, whose messages stay there."""
+        with self.queues.get_queue_client(self.results_queue) as client:
+            try:
+                return [json.loads(str(message.content)) for message in client.peek_messages(max_messages=32)]
+            except ResourceNotFoundError:
+                return []
 
     def upload(self, name: str, content: bytes) -> str:
         """A blob; returns a URL that whoever has it can read."""

@@ -20,7 +20,9 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_every_event_is_explained_and_no_other() -> None:
-    names = r"(?:function|operation|blobs?|polls?|retry|resubmission|results|message|settings|adx|telemetry)\.[a-z_]+"
+    names = (
+        r"(?:function|operation|blobs?|polls?|retry|resubmission|results|message|settings|adx|telemetry|news)\.[a-z_]+"
+    )
     said = {name for source in SOURCES for name in re.findall(rf'"({names})"', source.read_text())}
     explained = set(re.findall(rf"^\| `({names})` \|", (ROOT / "docs" / "logs.md").read_text(), re.MULTILINE))
     assert said == explained

@@ -231,7 +231,7 @@ def test_a_url_that_is_found_is_its_blobs_own() -> None:
 class Recorded:
     """An operation whose reports are recorded in memory's tables."""
 
-    def __init__(self, named: tuple[NamedBlob, ...], **settler: int) -> None:
+    def __init__(self, named: tuple[NamedBlob, ...], **settler: Any) -> None:  # noqa: ANN401, passed on
         self.random = iter(range(10**6))
         ambient = Ambient(now=lambda: NOW, random=lambda: 0.5, new_id=lambda: str(next(self.random)))
         clients: list[Any] = [MemoryTable(page=3) for _ in range(3)]

@@ -12,6 +12,7 @@ from shared.settings import (
     BlobAccess,
     KustoAuth,
     LogLevel,
+    News,
     Polling,
     Retrying,
     RetryMode,
@@ -94,6 +95,8 @@ def test_each_setting_is_read() -> None:
             "OPERATIONS_QUEUE": "ops",
             "RETRY_QUEUE": "ret",
             "POLL_QUEUE": "pol",
+            "RESULTS_QUEUE": "res",
+            "EVENTGRID_TOPIC_ENDPOINT": "https://Ends.westeurope-1.eventgrid.azure.net/api/events",
             "POLL_SCHEDULE": "0 */5 * * * *",
             "POLL_FIRST_DELAY_SECONDS": "0",
             "POLL_MIN_INTERVAL_SECONDS": "1",
@@ -161,6 +164,7 @@ def test_each_setting_is_read() -> None:
         ),
         api_auth=ApiAuth.ENTRA,
         platform_authenticates=True,
+        news=News("res", "https://ends.westeurope-1.eventgrid.azure.net"),
     )
 
 
@@ -257,6 +261,8 @@ WRONG = {
     "RETRY_BLOB_ACCESS": "magic",
     "RETRY_DEDUPLICATE": "perhaps",
     "RESULTS_RETENTION_DAYS": "-1",
+    "RESULTS_QUEUE": "results_queue",
+    "EVENTGRID_TOPIC_ENDPOINT": "https://eventgrid.azure.net.evil.example/api/events",
 }
 
 
@@ -290,6 +296,39 @@ def test_a_wrong_setting_names_itself_and_no_other(name: str, value: str) -> Non
 def test_what_only_looks_right_is_wrong(name: str, value: str) -> None:
     (problem,) = problems(LEAST | {name: value})
     assert problem.startswith(f"{name}: found {value!r}; expected ")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://ends.westeurope-1.eventgrid.azure.net/api/events",
+        "https://ends.westeurope-1.eventgrid.azure.net/api/events?api-version=2018-01-01",
+        "https://ends.westeurope-1.eventgrid.azure.net/api/other",
+        "https://ends.westeurope-1.eventgrid.azure.net@evil.example/api/events",
+        "https://evil.example/ends.westeurope-1.eventgrid.azure.net/api/events",
+        "https://evil-eventgrid.azure.net/api/events",
+        "https://ends.eventgrid.azure.net.evil.example",
+        "ends.westeurope-1.eventgrid.azure.net",
+    ],
+)
+def test_a_topic_is_one_of_event_grid(endpoint: str) -> None:
+    (problem,) = problems(LEAST | {"EVENTGRID_TOPIC_ENDPOINT": endpoint})
+    assert problem.startswith("EVENTGRID_TOPIC_ENDPOINT: ")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "origin"),
+    [
+        (
+            "https://ends.usgovvirginia-1.eventgrid.azure.us/api/events/",
+            "https://ends.usgovvirginia-1.eventgrid.azure.us",
+        ),
+        ("https://ends.westeurope-1.eventgrid.azure.net:443", "https://ends.westeurope-1.eventgrid.azure.net"),
+        ("http://127.0.0.1:9000/api/events", "http://127.0.0.1:9000"),
+    ],
+)
+def test_a_topic_is_kept_as_its_origin(endpoint: str, origin: str) -> None:
+    assert load(LEAST | {"EVENTGRID_TOPIC_ENDPOINT": endpoint}).news == News(topic=origin)
 
 
 @pytest.mark.parametrize("schedule", ["0 */5 * * * *", "0,30 0-15/5 8-18 * JAN-MAR MON-FRI", "*/15  * * * * *"])
@@ -340,6 +379,9 @@ def test_a_service_uri_is_an_https_origin(uri: str) -> None:
     [
         ({"RETRY_QUEUE": "ingestion-operations"}, ["OPERATIONS_QUEUE", "RETRY_QUEUE", "POLL_QUEUE"]),
         ({"POLL_QUEUE": "ingestion-retries"}, ["OPERATIONS_QUEUE", "RETRY_QUEUE", "POLL_QUEUE"]),
+        ({"RESULTS_QUEUE": "ingestion-retries"}, ["RESULTS_QUEUE", "ingestion-retries"]),
+        ({"RESULTS_QUEUE": "ingestion-polls-poison"}, ["RESULTS_QUEUE", "ingestion-polls"]),
+        ({"POLL_QUEUE": "results-poison", "RESULTS_QUEUE": "results"}, ["RESULTS_QUEUE", "results-poison"]),
         ({"POLL_MIN_INTERVAL_SECONDS": "301"}, ["POLL_MIN_INTERVAL_SECONDS", "POLL_MAX_INTERVAL_SECONDS"]),
         ({"RETRY_MAX_DELAY_SECONDS": "59"}, ["RETRY_BASE_DELAY_SECONDS", "RETRY_MAX_DELAY_SECONDS"]),
         ({"RESULTS_RETENTION_DAYS": "2"}, ["RESULTS_RETENTION_DAYS", "TRACKING_TIMEOUT_HOURS"]),
@@ -397,6 +439,9 @@ def test_a_connection_string_has_a_way_to_sign_and_a_place(value: str) -> None:
         ("KUSTO_ALLOWED_INGEST_URIS", f"{HELP},{HELP}?token={SECRET}"),
         ("OPERATIONS_QUEUE", f"https://acc.queue.core.windows.net/ops?sv=1&sig={SECRET}"),
         ("KUSTO_INGEST_URI", f"AppKey={SECRET};Data Source={HELP}"),
+        ("RESULTS_QUEUE", f"https://acc.queue.core.windows.net/ops?sv=1&sig={SECRET}"),
+        ("EVENTGRID_TOPIC_ENDPOINT", f"https://user:{SECRET}@ends.westeurope-1.eventgrid.azure.net/api/events"),
+        ("EVENTGRID_TOPIC_ENDPOINT", f"https://ends.westeurope-1.eventgrid.azure.net/api/events?aeg-sas-key={SECRET}"),
     ],
 )
 def test_a_problem_does_not_show_a_secret(name: str, value: str) -> None:

@@ -6,11 +6,14 @@ param accountName string
 @description('Names of the work queues. Each gets its poison queue beside it.')
 param queueNames string[]
 
+@description('Names of queues that the app only sends to: of the news of ends. They need no poison queue.')
+param resultsQueueNames string[]
+
 @description('Names of the tables.')
 param tableNames string[]
 
 // The host and the app send to poison queues, and redriving and the alerts read them: they are there from the start.
-var allQueueNames = concat(queueNames, map(queueNames, name => '${name}-poison'))
+var allQueueNames = concat(queueNames, map(queueNames, name => '${name}-poison'), resultsQueueNames)
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
   name: accountName

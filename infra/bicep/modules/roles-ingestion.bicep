@@ -18,6 +18,9 @@ param retryQueue string
 @description('The queue of batches to poll.')
 param pollQueue string
 
+@description('Queues that ends are told on.')
+param resultsQueueNames string[]
+
 @description('Names of all tables.')
 param tableNames string[]
 
@@ -29,6 +32,9 @@ param upstreamPrincipals Principal[]
 
 @description('Consumers of the retry queue.')
 param retryConsumers Principal[]
+
+@description('Who takes the news of ends.')
+param resultConsumers Principal[]
 
 @description('Who may read the results.')
 param resultReaders Principal[]
@@ -44,6 +50,12 @@ var allQueues = concat(workQueues, poisonQueues)
 var readings = flatten(map(resultReaders, reader => map(resultTableNames, table => {
   reader: reader
   table: table
+})))
+
+// One assignment for each consumer and queue of results.
+var takings = flatten(map(resultConsumers, consumer => map(resultsQueueNames, queue => {
+  consumer: consumer
+  queue: queue
 })))
 
 // One assignment for each operator and poison queue.
@@ -81,6 +93,16 @@ resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2024-01-
   name: name
 }]
 
+resource resultsQueues 'Microsoft.Storage/storageAccounts/queueServices/queues@2024-01-01' existing = [for name in resultsQueueNames: {
+  parent: queueService
+  name: name
+}]
+
+resource takenQueues 'Microsoft.Storage/storageAccounts/queueServices/queues@2024-01-01' existing = [for taking in takings: {
+  parent: queueService
+  name: taking.queue
+}]
+
 resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2024-01-01' existing = [for name in tableNames: {
   parent: tableService
   name: name
@@ -105,6 +127,28 @@ resource queueWork 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.storageQueueDataContributor)
+  }
+}]
+
+// The app tells ends on this queue, and takes nothing from it.
+resource telling 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (name, i) in resultsQueueNames: {
+  scope: resultsQueues[i]
+  name: guid(resultsQueues[i].id, principalId, roleIds.storageQueueDataMessageSender)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.storageQueueDataMessageSender)
+  }
+}]
+
+// Whoever waits for ends takes the news of them and deletes it.
+resource takers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (taking, i) in takings: {
+  scope: takenQueues[i]
+  name: guid(takenQueues[i].id, taking.consumer.id, roleIds.storageQueueDataMessageProcessor)
+  properties: {
+    principalId: taking.consumer.id
+    principalType: taking.consumer.?type ?? 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.storageQueueDataMessageProcessor)
   }
 }]
 
