@@ -253,7 +253,7 @@ def test_an_end_that_was_told_and_is_corrected_by_the_next_poll_is_told_anew(
         open_the_queue(parts, client)
         parts.tick()
     assert parts.row(operation).state is OperationState.SUCCEEDED
-    again, corrected = parts.news()
+    corrected, again = sorted(parts.news(), key=lambda each: each["event"])
     assert (told["eventId"], told["state"]) == (again["eventId"], "Failed")
     assert (corrected["event"], corrected["state"]) == ("corrected", "Succeeded")
     assert not parts.is_outstanding(operation)
