@@ -173,7 +173,7 @@ _SERIES = 6
 _GAUGES = 10
 """``measure_backlog`` sends these each minute."""
 
-LOG_RULES = {"PT5M": 16, "PT15M": 1}
+LOG_RULES = {"PT5M": 16, "PT15M": 2}
 METRIC_RULES = 1
 """Alert rules by how often they run; a test compares them with infra/bicep/alerts.yaml."""
 LOG_SERIES = 10

@@ -87,6 +87,36 @@ def test_settling(parts: Counted) -> None:
     assert stored_size(parts, operation) == pytest.approx(costs.STORED, rel=0.05)
 
 
+def test_news_of_a_success_is_one_message_and_nothing_is_read_for_it(parts: Counted) -> None:
+    parts.tell()
+    parts.news_client.create_queue()
+    operation = parts.registered()
+    parts.adx.says(operation.operation_id, blob(URL, "Succeeded"))
+    parts.tick()
+    assert parts.counts() == (TICK + costs.SETTLING, 1)
+
+
+def test_news_of_a_failure_reads_the_failed_blobs_in_one_request(parts: Counted) -> None:
+    parts.tell()
+    parts.news_client.create_queue()
+    operation = parts.registered()
+    parts.adx.says(operation.operation_id, blob(URL, "Failed", "Permanent"))
+    parts.tick()
+    assert parts.counts() == (TICK + costs.SETTLING + 1, 1)
+
+
+def test_news_of_many_small_failures_reads_pages_of_a_hundred(parts: Counted) -> None:
+    parts.tell()
+    parts.news_client.create_queue()
+    operation = parts.registered()
+    parts.adx.says(operation.operation_id, *(blob(f"https://a/{place}", "Failed", "Permanent") for place in range(450)))
+    parts.tick()
+    pages = sum("IngestionBlobs" in url or "Blobs" in url for url in parts.sent if "filter" in url.lower())
+    assert 1 < pages <= 4
+    (news,) = parts.news()
+    assert len(news["failedBlobs"]) + news["failedBlobsLeftOut"] == 450
+
+
 def test_retrying(parts: Counted) -> None:
     operation = parts.registered()
     parts.adx.says(operation.operation_id, blob(URL, "Failed", "Transient"))
