@@ -63,13 +63,13 @@ def write_news(news: News) -> str:
 def cloud_event(news: News) -> Object:
     """The same as an event of CloudEvents 1.0 (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md)."""
     operation = news.ended.operation
-    source = f"{operation.cluster}/databases/{quote(operation.database, '')}/tables/{quote(operation.table, '')}"
+    source = f"{operation.cluster}/databases/{_quoted(operation.database)}/tables/{_quoted(operation.table)}"
     event: Object = {
         "specversion": "1.0",
         "id": news.event_id,
         "type": f"{_PREFIX}.Operation{news.kind.capitalize()}",
         "source": source,
-        "subject": f"operations/{quote(operation.operation_id, '')}",
+        "subject": f"operations/{_quoted(operation.operation_id)}",
         "datacontenttype": "application/json",
         "data": dict(news.content),
     }
@@ -161,7 +161,12 @@ def _more(ended: Ended) -> str:
     is_doubtful = "/" in operation.operation_id or "%" in operation.operation_id
     named = {"operationId": operation.operation_id} if is_doubtful else {}
     asked = urlencode({**named, **query, "status": BlobStatus.FAILED.value}, quote_via=quote)
-    return f"/api/operations/{quote(operation.operation_id, '')}/blobs?{asked}"
+    return f"/api/operations/{_quoted(operation.operation_id)}/blobs?{asked}"
+
+
+def _quoted(text: str) -> str:
+    """A name as a part of a URL's path."""
+    return quote(text, safe="")
 
 
 def _clipped(text: str | None, longest: int) -> str | None:

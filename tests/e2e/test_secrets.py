@@ -7,6 +7,7 @@ import json
 
 from local.adx_simulator import AdxSimulator, Answer, BlobFault
 from tests.support.collector import Collector
+from tests.support.event_grid import EventGrid
 from tests.support.planted import Planted, stored, without
 from tests.support.world import DATABASE, World, eventually
 
@@ -65,6 +66,7 @@ def refused_messages(planted: Planted) -> list[str]:
 
 
 def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSimulator, collector: Collector) -> None:
+    grid = world.stack.enter_context(EventGrid())
     planted = Planted()
     # So that the answers of ADX bring the blob's SAS too.
     adx.configure(show_url_query=True)
@@ -80,6 +82,8 @@ def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSi
         log_level="debug",
         APPLICATIONINSIGHTS_CONNECTION_STRING=collector.connection_string,
         TRACE_SAMPLING_PERCENT="100",
+        RESULTS_QUEUE=world.results_queue,
+        EVENTGRID_TOPIC_ENDPOINT=grid.endpoint,
     )
     flaky = world.submit_and_post(
         [url],
@@ -110,7 +114,13 @@ def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSi
     by_contract = {f"queue {name}-poison": "kept as it came" for name in world.names.values()}
     telemetry = collector.take()
     assert {each["data"]["baseType"] for each in telemetry} == {"MetricData", "MessageData", "RemoteDependencyData"}
-    output = [("output of the host", host.output()), ("telemetry", json.dumps(telemetry))]
+    assert len(world.news()) == len(grid.events) > 4
+    assert sum(len(each["failedBlobs"]) for each in world.news()) > 4
+    output = [
+        ("events", json.dumps(grid.events)),
+        ("output of the host", host.output()),
+        ("telemetry", json.dumps(telemetry)),
+    ]
     places = list(stored(world.tables, world.queues))
     assert planted.leaks(output) == []
     assert planted.leaks(without(places, by_contract)) == []

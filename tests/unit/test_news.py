@@ -117,6 +117,14 @@ def test_the_way_to_the_rest_names_the_operation_and_nothing_else(operation_id: 
     assert (query["cluster"], query["database"], query["table"]) == (CLUSTER, "db", "events")
 
 
+def test_a_name_of_any_characters_can_be_told() -> None:
+    odd = "\x7f \"'<&\U0001f4a5"
+    ended = replace(an_end(), operation=Operation(CLUSTER, odd, odd, odd), correlation_id=odd)
+    news = news_of(Kind.SETTLED, ended)
+    assert json.loads(write_news(news))["operationId"] == odd
+    assert str(cloud_event(news)["source"]).isascii()
+
+
 def test_an_event_is_of_its_table_and_says_the_message() -> None:
     ended = replace(an_end(), operation=Operation(CLUSTER, "My DB", "a/b", "op 1"))
     settled, corrected = (news_of(kind, ended) for kind in Kind)
