@@ -5,9 +5,9 @@ import re
 from datetime import datetime
 from typing import Any
 
-import pytest
-
+from shared import news
 from tests.recipes import pages
+from tests.support import ends
 from tests.support.kusto_language import analyse
 
 COMMANDS, *QUERIES = pages.snippets("read-adx", "kql")
@@ -65,8 +65,6 @@ def test_what_a_query_takes_out_of_a_failed_blob_is_in_it() -> None:
 
 def _events() -> list[dict[str, Any]]:
     """An end and a correction, as they are published."""
-    news = pytest.importorskip("shared.news")
-    samples = pytest.importorskip("tests.unit.test_news")
-    made = [news.cloud_event(news.news_of(kind, samples.an_end(), samples.rows(2))) for kind in news.Kind]
+    made = [news.cloud_event(news.news_of(kind, ends.an_end(), ends.rows(2))) for kind in news.Kind]
     events: list[dict[str, Any]] = json.loads(news.write_batch(made))
     return events

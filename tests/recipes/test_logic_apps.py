@@ -69,7 +69,6 @@ def test_the_workflow_submits_blobs_and_has_them_watched_to_the_end(world: World
 
 
 def test_the_workflow_that_waits_goes_on_once_when_what_was_tried_again_is_in(world: World, adx: AdxSimulator) -> None:
-    pytest.importorskip("shared.news")
     queue = f"results-{world.table.lower()}"
     world.queues.create_queue(queue)
     host = world.start_host(function_keys={"logic-app": KEY}, RESULTS_QUEUE=queue)

@@ -1,9 +1,8 @@
 """The message about an end: what it says, how much, and what it is told by."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -12,29 +11,11 @@ from hypothesis import strategies as st
 
 from shared import keys
 from shared.messages import LONGEST_CORRELATION_ID, MOST_BYTES
-from shared.model import BlobReport, Counts, Operation, OperationState, RetryState
+from shared.model import Counts, Operation, OperationState, RetryState
 from shared.news import Kind, cloud_event, news_of, write_news
-from shared.records import BlobRow, Ended, Summary
+from tests.support.ends import CLUSTER, NOW, an_end, rows
 
-NOW = datetime(2026, 11, 24, 12, 0, 0, 123_457, tzinfo=UTC)
 QUEUE_TAKES = 64 * 1024
-CLUSTER = "https://ingest-test.westeurope.kusto.windows.net"
-
-
-def an_end(
-    state: OperationState = OperationState.FAILED,
-    counts: Counts | None = None,
-    operation_id: str = "op",
-    **more: object,
-) -> Ended:
-    summary = Summary(state, counts or Counts(failed=1), None, None, polls=1)
-    ended = Ended(Operation(CLUSTER, "db", "events", operation_id), NOW, NOW, 1, operation_id, None, None, summary)
-    return replace(ended, **more)  # type: ignore[arg-type]  # a test's own choice
-
-
-def rows(count: int, details: str = "", url: str = "https://account.blob.core.windows.net/c") -> Iterator[BlobRow]:
-    for place in range(count):
-        yield BlobRow(f"{place:032x}", BlobReport("Failed", f"s{place}", f"{url}/{place}", details=details), 1)
 
 
 @given(details=st.text(max_size=3000), url=st.text(max_size=2000), count=st.integers(0, 400))
