@@ -138,6 +138,11 @@ def make_access(
             return ByUserDelegation(lambda url: _blob_service(url, make_credential()), now)
 
 
+def is_storage_host(host: str) -> bool:
+    """Whether a host is one of Azure Storage's for blobs, in any of the known clouds."""
+    return bool(_BLOB_HOST.fullmatch(host.lower()))
+
+
 def _blob_service(account_url: str, credential: TokenCredential) -> "BlobServiceClient":
     """A client that gives up soon: blobs are claimed meanwhile."""
     from azure.storage.blob import BlobServiceClient  # noqa: PLC0415, loaded late

@@ -139,15 +139,21 @@ class World:
 
     def url(self, name: str) -> str:
         """The URL, with a SAS, of a blob whether it exists or not."""
-        container = f"c{self.table.lower()}"
-        sas = generate_container_sas(
+        return f"{self.container_url()}/{name}?{self.sas()}"
+
+    def container_url(self) -> str:
+        """The URL of this world's container."""
+        return f"{self.azurite.blob_endpoint}/c{self.table.lower()}"
+
+    def sas(self, *, may_list: bool = False) -> str:
+        """A SAS to read the container's blobs, and to list them."""
+        return generate_container_sas(
             ACCOUNT,
-            container,
+            f"c{self.table.lower()}",
             account_key=KEY,
-            permission=ContainerSasPermissions(read=True),
+            permission=ContainerSasPermissions(read=True, list=may_list),
             expiry=datetime.now(UTC) + timedelta(hours=1),
         )
-        return f"{self.azurite.blob_endpoint}/{container}/{name}?{sas}"
 
     def submit(self, urls: Sequence[str], **properties: object) -> tuple[str, list[dict[str, Any]]]:
         """Submit blobs as an upstream job does; returns the operation ID and the blobs."""
@@ -208,6 +214,11 @@ class World:
     def blob(self, operation_id: str) -> Row:
         """The row of the only blob of an operation."""
         (row,) = self.blobs(operation_id)
+        return row
+
+    def blob_named(self, operation_id: str, name: str) -> Row:
+        """The row of an operation's blob of this name."""
+        (row,) = [row for row in self.blobs(operation_id) if row["Url"].endswith(f"/{name}")]
         return row
 
     def outstanding(self) -> list[Row]:
