@@ -1,19 +1,14 @@
-"""A person has things taken up again, by ./dev redrive and by the functions, in the app in the local host."""
+"""A person has things taken up again by the functions, in the app in the local host; by the command: tests/cli."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from local.adx_simulator import AdxSimulator, BlobFault
 from local.functions_host import FunctionsHost
-from tests.support.world import DATABASE, World, eventually
+from tests.support.world import World, eventually
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "a-function-key-of-this-test"
@@ -33,13 +28,6 @@ def redrives(world: World, **named: str) -> list[Mapping[str, Any]]:
     (column, value), *_ = named.items()
     with world.tables.get_table_client("IngestionRedrives") as client:
         return list(client.query_entities(f"{column} eq @value", parameters={"value": value}))
-
-
-def dev_redrive(world: World, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command, with the settings of the world's app."""
-    command = [sys.executable, "-m", "local.redrive", *words]
-    env = {**os.environ, **world.env}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
 
 
 def call(host: FunctionsHost, path: str, content: Mapping[str, object], key: str = KEY) -> requests.Response:
@@ -73,22 +61,6 @@ def test_a_blob_that_failed_for_good_is_loaded_once_a_person_says_so(world: Worl
     assert KEY not in host.output() + str(act)
 
 
-def test_the_command_does_the_same(world: World, adx: AdxSimulator) -> None:
-    host = start(world)
-    operation_id = failed_for_good(world, adx)
-    done = dev_redrive(world, "blobs", operation_id, "--as", "ada", "--blob", world.url("bad.csv"))
-    assert done.returncode == 0, done.stderr
-    assert f"1 blob(s) of {operation_id} are on the retry queue" in done.stdout
-    retried(world, operation_id)
-    assert adx.books().rows == 2
-    (act,) = redrives(world, OperationId=operation_id)
-    assert (act["RedrivenBy"], act["Count"]) == ("ada", 1)
-    assert "sig=" not in done.stdout + done.stderr + host.output()
-    again = dev_redrive(world, "blobs", operation_id, "--as", "ada")
-    assert (again.returncode, again.stdout.split()[0]) == (0, "0")
-    assert "RetryOperationId" in again.stdout
-
-
 def test_poison_messages_are_handled_again(world: World) -> None:
     host = start(world)
     junk = '{"operationId": 17}'
@@ -102,9 +74,8 @@ def test_poison_messages_are_handled_again(world: World) -> None:
     assert (answer.status_code, answer.json()["messages"]) == (200, 2)
     assert world.settled(operation_id)["State"] == "Succeeded"
     assert eventually(lambda: world.waiting("OPERATIONS_QUEUE", "-poison")) == [junk]
-    done = dev_redrive(world, "messages", "all", "--as", "ada", "--most", "1")
-    assert done.returncode == 0, done.stderr
-    assert f"1 message(s) went from {queue}-poison to {queue}" in done.stdout
+    again = call(host, f"queues/{queue}/redrive", {"as": "ada", "most": 1})
+    assert again.json()["messages"] == 1
     assert eventually(lambda: world.waiting("OPERATIONS_QUEUE", "-poison")) == [junk]
     assert [act["Count"] for act in redrives(world, Queue=queue)] == [2, 1]
 
@@ -128,56 +99,3 @@ def test_what_can_not_be_redriven_is_told_why(world: World, adx: AdxSimulator) -
     assert world.names["RETRY_QUEUE"] in problems[2].json()["detail"]
     assert redrives(world, OperationId=operation_id) == []
     assert world.blob(operation_id)["RetryState"] == ""
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("blobs", "never-seen", "--as", "ada"), f"no operation never-seen of {DATABASE}"),
-        (("blobs", "x", "--as", " "), "who asks is to be named"),
-        (("blobs", "x", "--as", "ada", "--properties", "[]"), "--properties is no JSON object"),
-        (("blobs", "x", "--as", "ada", "--cluster", "https://evil.example"), "KUSTO_ALLOWED_INGEST_URIS"),
-        (("messages", "no-queue", "--as", "ada"), "the queues are "),
-        (("messages", "all", "--as", "ada", "--settings", "/no/such/file"), "there is no file /no/such/file"),
-    ],
-)
-def test_the_command_says_what_is_wrong(world: World, words: tuple[str, ...], said: str) -> None:
-    for name in ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives"):
-        world.tables.create_table_if_not_exists(name)
-    done = dev_redrive(world, *words)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_the_command_makes_no_storage_of_its_own(world: World) -> None:
-    start(world).stop()
-    for name in ("IngestionRedrives", "OutstandingOperations"):
-        world.tables.delete_table(name)
-    done = dev_redrive(world, "messages", "all", "--as", "ada")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "Is it the app's storage?" in done.stderr
-    assert "IngestionRedrives" not in {table.name for table in world.tables.list_tables()}
-
-
-def test_the_command_takes_the_storage_of_the_environment_before_that_of_a_file(world: World, tmp_path: Path) -> None:
-    values = {"IngestionStorage": "UseDevelopmentStorage=true", "KUSTO_DATABASE": "FromTheFile"}
-    settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps({"Values": values}))
-    environment = {
-        name: value for name, value in world.env.items() if name not in {"IngestionStorage", "KUSTO_DATABASE"}
-    }
-    uris = {f"IngestionStorage__{name}ServiceUri": f"https://nowhere.invalid/{name}" for name in ("queue", "table")}
-    command = [sys.executable, "-m", "local.redrive", "blobs", "x", "--as", "ada", "--settings", str(settings)]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environment, **uris},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 1
-    assert "IngestionStorage__queueServiceUri" in done.stderr
-    assert "nowhere.invalid" in done.stderr
