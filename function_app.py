@@ -4,7 +4,7 @@ from functools import partial
 
 import azure.functions as func
 
-from shared import api
+from shared import api, dashboard_files
 from shared.ambient import Ambient
 from shared.app import health, tracker
 from shared.settings import STORAGE_CONNECTION, ApiAuth, RetryMode, load
@@ -129,7 +129,26 @@ def get_openapi(request: func.HttpRequest) -> func.HttpResponse:
     return _answered(api.DOCUMENT, request)
 
 
+@app.function_name("dashboard")
+@app.route("dashboard", methods=["GET"], trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
+def dashboard(request: func.HttpRequest) -> func.HttpResponse:
+    """A person wants to look at it; the page holds no data."""
+    return _file(dashboard_files.serve(known=request.headers.get("if-none-match", "")))
+
+
+@app.function_name("dashboard_file")
+@app.route("dashboard/{file}", methods=["GET"], trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
+def dashboard_file(request: func.HttpRequest) -> func.HttpResponse:
+    """The page needs one of its files."""
+    known = request.headers.get("if-none-match", "")
+    return _file(dashboard_files.serve(request.route_params["file"], known))
+
+
 _backend = api.Backend(settings, partial(tracker, settings), partial(health, settings), Ambient().now)
+
+
+def _file(reply: dashboard_files.Reply) -> func.HttpResponse:
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=dict(reply.headers))
 
 
 def _answered(endpoint: api.Endpoint, request: func.HttpRequest) -> func.HttpResponse:

@@ -61,6 +61,8 @@ def test_it_stands_alone(deployed: Path) -> None:
     done = subprocess.run(command, cwd=deployed, env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [
         "add_operation",
+        "dashboard",
+        "dashboard_file",
         "get_health",
         "get_openapi",
         "get_operation",

@@ -1,0 +1,118 @@
+// At a glance: what became of operations and blobs in the period, what is outstanding, and what fails.
+
+import { showChart, showChartTable, showLegend } from "./chart.js";
+import { h, say, show, svg } from "./dom.js";
+import { age, counted, hostOf, number, share, time, utc } from "./format.js";
+import { NOT_SUCCEEDED, OUTCOMES, badge } from "./states.js";
+import { PERIODS, href, read } from "./view.js";
+
+const FIRST_FAILURES = 5;
+const at = (id) => document.getElementById(id);
+let isAllShown = false;
+let latest = null;
+
+/** Redraws what depends on the width, and opens and closes the whole list of failures. */
+export function prepare(explanations) {
+  new ResizeObserver(() => latest && showChart(at("chart"), latest)).observe(at("chart"));
+  at("all-failures").addEventListener("click", () => {
+    isAllShown = !isAllShown;
+    if (latest) showFailures(latest.failures, explanations());
+  });
+}
+
+export function showPeriod(view) {
+  for (const link of document.querySelectorAll("#periods a")) {
+    link.href = href({ period: link.dataset.period, since: "", until: "" });
+    if (link.dataset.period === view.period) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+export function showSummary(summary, explanations) {
+  latest = summary;
+  const view = read();
+  at("glance").removeAttribute("aria-busy");
+  const total = Object.values(summary.operations).reduce((sum, count) => sum + count, 0);
+  const period = `the last ${PERIODS.get(summary.period).text}`;
+  const bound = summary.isComplete ? "" : ` (the newest ${number(summary.counted)}; there are more)`;
+  say(at("operations-total"), `${counted(total, "operation")} in ${period}${bound}`);
+  showChart(at("chart"), summary);
+  showChartTable(at("chart-table"), summary);
+  showLegend(at("legend"), summary, view.state);
+  at("nothing").hidden = total > 0;
+  at("chart-parts").hidden = total === 0;
+  say(at("nothing-title"), `Nothing was tracked in ${period}.`);
+  showBlobs(at("blobs"), summary.blobs);
+  showOutstanding(summary.outstanding);
+  showFailures(summary.failures, explanations);
+}
+
+/** A bar of the blobs' outcomes with a list of the figures; used for one operation too. */
+export function showBlobs(place, blobs) {
+  const total = [...OUTCOMES.keys()].reduce((sum, name) => sum + (blobs[name] ?? 0), 0);
+  let x = 0;
+  const parts = [...OUTCOMES].map(([name, { kind }]) => {
+    const width = total ? (100 * (blobs[name] ?? 0)) / total : 0;
+    x += width;
+    return svg("rect", { class: `bar ${kind}`, x: x - width, width, height: 10 });
+  });
+  const bar = svg("svg", { class: "meter", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, parts);
+  const rows = [...OUTCOMES].map(([name, about]) =>
+    h(
+      "div",
+      {},
+      h("dt", {}, badge(about)),
+      h("dd", {}, h("span", { class: "figure" }, number(blobs[name])), h("small", {}, share(blobs[name] ?? 0, total))),
+    ),
+  );
+  show(place, h("p", { class: "big" }, h("b", {}, number(total)), total === 1 ? " blob" : " blobs"), bar, h("dl", { class: "shares" }, rows));
+}
+
+function showOutstanding(outstanding) {
+  const place = at("outstanding");
+  if (!outstanding) {
+    show(place, h("p", { class: "quiet" }, "Not measured yet. The app counts it once a minute."));
+    return;
+  }
+  const { count, overdue, oldestRegisteredAt, measuredAt } = outstanding;
+  const oldest = oldestRegisteredAt ? age(Date.now() - Date.parse(oldestRegisteredAt)) : "–";
+  show(
+    place,
+    h("p", { class: "big" }, h("b", {}, number(count)), count === 1 ? " operation" : " operations"),
+    h(
+      "dl",
+      { class: "shares" },
+      h("div", {}, h("dt", {}, "Oldest for"), h("dd", { title: oldestRegisteredAt && utc(oldestRegisteredAt) }, oldest)),
+      h("div", { class: overdue ? "warn" : null }, h("dt", {}, "Overdue for a poll"), h("dd", {}, number(overdue))),
+      h("div", {}, h("dt", {}, "Measured"), h("dd", {}, time(measuredAt, { isShort: true }))),
+    ),
+  );
+}
+
+function showFailures(failures, explanations) {
+  const some = isAllShown ? failures : failures.slice(0, FIRST_FAILURES);
+  at("failures-table").hidden = failures.length === 0;
+  at("no-failures").hidden = failures.length > 0;
+  const button = at("all-failures");
+  button.hidden = failures.length <= FIRST_FAILURES;
+  say(button, isAllShown ? "Show the first only" : `Show all ${number(failures.length)}`);
+  const clusters = new Set(failures.map((each) => each.cluster)).size;
+  show(at("failures-table").tBodies[0], ...some.map((each) => failureRow(each, explanations, clusters > 1)));
+}
+
+function failureRow(failure, explanations, isClusterShown) {
+  const { errorCode, cluster, database, table } = failure;
+  const about = explanations.get(errorCode);
+  const where = [isClusterShown && hostOf(cluster), database, table].filter(Boolean).join(" / ");
+  const target = { ...chosen(failure), state: NOT_SUCCEEDED.join(","), since: "", until: "", id: "" };
+  return h(
+    "tr",
+    { "data-key": [errorCode, cluster, database, table].join("\n"), role: "row" },
+    h("th", { scope: "row", role: "rowheader" }, h("a", { href: href(target) }, errorCode || "without a code"), about && h("p", {}, about.summary)),
+    h("td", { role: "cell", "data-label": "Table", title: cluster }, where),
+    h("td", { role: "cell", "data-label": "Operations", class: "figure" }, number(failure.operations)),
+    h("td", { role: "cell", "data-label": "Failed blobs", class: "figure" }, number(failure.failedBlobs)),
+  );
+}
+
+const chosen = ({ errorCode, cluster, database, table }) => ({ code: errorCode ?? "", cluster, database, table });

@@ -1,0 +1,51 @@
+// How the app itself is: a word in the header, each check behind it, and the reasons where something is wrong.
+
+import { h, say, show } from "./dom.js";
+import { number, span, time } from "./format.js";
+import { STATES, sign } from "./states.js";
+
+const NAMES = new Map([
+  ["storage", "Storage"],
+  ["queues", "Queues"],
+  ["token", "Token for ADX"],
+  ["adx", "Azure Data Explorer"],
+  ["poller", "Poller"],
+  ["backlog", "Backlog"],
+]);
+const at = (id) => document.getElementById(id);
+const nameOf = (check) => NAMES.get(check) ?? check;
+const good = { kind: "succeeded", sign: "check" };
+
+export function showHealth({ status, checkedAt, checks }) {
+  const isHealthy = status === "healthy";
+  const all = Object.entries(checks);
+  const bad = all.filter(([, check]) => check.isHealthy === false);
+  show(at("health-word"), h("span", { class: "badge" }, sign(isHealthy ? good : STATES.get("Failed")), isHealthy ? "Healthy" : "Unhealthy"));
+  show(at("health-checks"), h("dl", { class: "checks" }, all.map(([name, check]) => checkItem(name, check))), h("p", { class: "quiet" }, "Checked ", time(checkedAt, { isShort: true })));
+  at("unhealthy").hidden = isHealthy;
+  if (isHealthy) return;
+  const reasons = bad.map(([name, check]) => h("li", { "data-key": name }, h("b", {}, `${nameOf(name)}: `), check.detail || "not healthy"));
+  show(at("unhealthy"), h("p", {}, h("b", {}, "The app is not healthy.")), h("ul", {}, reasons));
+}
+
+/** Nothing is known of it while the API can't be asked. */
+export function healthUnknown() {
+  say(at("health-word"), "Health unknown");
+  at("unhealthy").hidden = true;
+}
+
+function checkItem(name, check) {
+  const isGood = check.isHealthy !== false;
+  const words = [check.detail, figures(check)].filter(Boolean).join(" ");
+  return h("div", { "data-key": name }, h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : STATES.get("Failed")), nameOf(name))), h("dd", {}, words || (isGood ? "fine" : "not healthy")));
+}
+
+function figures({ lastFinishedAt, ageSeconds, outstanding, oldestAgeSeconds }) {
+  return [
+    lastFinishedAt && typeof ageSeconds === "number" && `Last finished ${span(ageSeconds * 1000)} ago.`,
+    typeof outstanding === "number" && `${number(outstanding)} outstanding.`,
+    typeof oldestAgeSeconds === "number" && `The oldest for ${span(oldestAgeSeconds * 1000)}.`,
+  ]
+    .filter(Boolean)
+    .join(" ");
+}

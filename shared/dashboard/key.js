@@ -1,0 +1,39 @@
+// The function key: kept for this tab alone, and never in the address bar.
+
+const NAME = "tracker-function-key";
+const FRAGMENT = "key";
+let held = null;
+
+/** Takes a key out of the address, at once, so that it stands neither in the history nor in a link that is copied. */
+export function takeFromAddress() {
+  const words = new URLSearchParams(location.hash.slice(1));
+  const key = words.get(FRAGMENT);
+  if (key === null) return false;
+  words.delete(FRAGMENT);
+  history.replaceState(history.state, "", `${location.pathname}${location.search}#${words}`);
+  if (key) hold(key);
+  return Boolean(key);
+}
+
+export function hold(key) {
+  held = key;
+  store((storage) => storage.setItem(NAME, key));
+}
+
+export function forget() {
+  held = null;
+  store((storage) => storage.removeItem(NAME));
+}
+
+export function current() {
+  return held ?? store((storage) => storage.getItem(NAME));
+}
+
+/** A browser may refuse to store anything; the key is kept in memory then. */
+function store(act) {
+  try {
+    return act(sessionStorage);
+  } catch {
+    return null;
+  }
+}

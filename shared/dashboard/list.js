@@ -1,0 +1,250 @@
+// The operations: newest first, as far as they were asked for, kept true while the page is open.
+
+import * as api from "./api.js";
+import { h, say, show } from "./dom.js";
+import { counted, hostOf, number, span, time } from "./format.js";
+import { LongTable } from "./long_table.js";
+import { badge, stateOf } from "./states.js";
+import { PERIODS, filterOf, href, opened, opening, read } from "./view.js";
+
+// Filters that let little through make pages that are nearly empty: so many are asked for at once, and not without end.
+const MOST_PAGES = 10;
+const ENOUGH = 50;
+// What a page brings that is looked at for news; the rest of what is loaded is asked for one by one while it is seen.
+const NEWEST = 50;
+const MOST_SINGLES = 5;
+
+export const keyOf = ({ operationId, cluster, database, table }) => [operationId, cluster, database, table].join("\n");
+
+/** What the API is asked for: by a searched ID in all time, else in the period or the span that is set. */
+export function queryOf(view, now) {
+  const since = view.since || (view.id ? "" : new Date(now - PERIODS.get(view.period).ms).toISOString());
+  return {
+    state: view.state,
+    cluster: view.cluster,
+    database: view.database,
+    table: view.table,
+    operationId: view.id,
+    since,
+    until: view.until,
+  };
+}
+
+/** The API does not filter by error code. */
+const fits = (view) => (operation) => !view.code || operation.firstErrorCode === view.code;
+
+/** Puts what a page from the top shows in the place of what was known of its span; the newest first. */
+export function merged(known, page, reachesEnd) {
+  const fresh = new Map(page.map((each) => [keyOf(each), each]));
+  const oldest = page.at(-1)?.registeredAt;
+  const isCovered = ({ registeredAt }) => reachesEnd || (oldest !== undefined && registeredAt > oldest);
+  const kept = known.filter((each) => !fresh.has(keyOf(each)) && !isCovered(each));
+  return [...page, ...kept].sort((one, other) => (one.registeredAt < other.registeredAt ? 1 : one.registeredAt > other.registeredAt ? -1 : 0));
+}
+
+export class OperationsList {
+  #items = [];
+  #token = null;
+  #query = null;
+  #view = read();
+  #turn = 0;
+  #isLoading = true;
+  #single = 0;
+
+  constructor({ section, onChange, announce }) {
+    this.table = section.querySelector("table");
+    this.section = section;
+    this.onChange = onChange;
+    this.announce = announce;
+    this.rows = new LongTable(this.table, (item, place) => this.#row(item, place), keyOf);
+    this.more = section.querySelector("#more");
+    this.more.addEventListener("click", () => this.loadMore());
+    this.#draw();
+  }
+
+  /** Whatever was loaded is of another filter now. */
+  reset() {
+    this.#turn += 1;
+    this.#view = read();
+    this.#query = queryOf(this.#view, Date.now());
+    this.#items = [];
+    this.#token = null;
+    this.#isLoading = true;
+    this.#draw();
+  }
+
+  /** Asks what is new: everything after a reset, else the newest and what is seen and not ended. */
+  async refresh() {
+    const turn = this.#turn;
+    if (this.#isLoading) {
+      const first = await this.#pages(null, ENOUGH);
+      if (turn !== this.#turn) return;
+      this.#isLoading = false;
+      this.#take(first.items, first.token);
+      this.announce(this.#items.length || this.#token ? `${counted(this.#items.length, "operation")} shown` : "No operation matches");
+      return;
+    }
+    const { items, token, isWhole } = await this.#newest();
+    // Where too much is new to join it to what was loaded, the list begins anew from the top.
+    const joined = isWhole ? merged(this.#items, items, token === null) : items;
+    const singles = await this.#seenAndRunning(joined, items);
+    if (turn !== this.#turn) return;
+    const before = this.#items;
+    this.#take(joined.flatMap((each) => singles.get(keyOf(each)) ?? [each]), isWhole ? this.#token : token);
+    if (before.length !== this.#items.length || before.some((each, index) => !isSame(each, this.#items[index]))) this.onChange();
+  }
+
+  async loadMore() {
+    const turn = this.#turn;
+    const first = this.#items.length;
+    this.more.setAttribute("aria-disabled", "true");
+    say(this.more, "Loading …");
+    const note = this.section.querySelector("#more-note");
+    try {
+      const { items, token } = await this.#pages(this.#token, ENOUGH);
+      if (turn !== this.#turn) return;
+      const known = new Set(this.#items.map(keyOf));
+      this.#take([...this.#items, ...items.filter((each) => !known.has(keyOf(each)))], token);
+      this.announce(`${counted(this.#items.length - first, "more operation")} loaded`);
+      say(note, "");
+    } catch (problem) {
+      say(note, `More could not be loaded. ${problem.message}. Try again.`);
+      this.announce(note.textContent);
+    } finally {
+      this.more.removeAttribute("aria-disabled");
+      this.#draw();
+    }
+  }
+
+  /** Marks the open operation, and writes the addresses of the rows anew. */
+  redraw() {
+    this.#view = read();
+    this.#draw();
+  }
+
+  linkOf(name) {
+    return [...this.table.querySelectorAll("a[data-operation]")].find((each) => each.dataset.operation === name.operationId);
+  }
+
+  get known() {
+    return this.#items;
+  }
+
+  async #pages(token, enough) {
+    const items = [];
+    const isWanted = fits(this.#view);
+    for (let page = 0; page < MOST_PAGES; page += 1) {
+      const answer = await api.operations({ ...this.#query, continuationToken: token });
+      items.push(...answer.operations.filter(isWanted));
+      token = answer.continuationToken;
+      if (token === null || items.length >= enough) break;
+    }
+    return { items, token };
+  }
+
+  /** The newest, down to what is known already; `isWhole` is false where there is more between. */
+  async #newest() {
+    const newest = this.#items[0]?.registeredAt;
+    const isWanted = fits(this.#view);
+    const items = [];
+    let token = null;
+    for (let page = 0; page < MOST_PAGES; page += 1) {
+      const answer = await api.operations({ ...this.#query, continuationToken: token }, NEWEST);
+      items.push(...answer.operations.filter(isWanted));
+      token = answer.continuationToken;
+      if (token === null) return { items, token, isWhole: true };
+      if (newest !== undefined && answer.operations.some((each) => each.registeredAt <= newest)) return { items, token, isWhole: true };
+      // With nothing loaded there is nothing to join it to.
+      if (newest === undefined && items.length >= ENOUGH) break;
+    }
+    return { items, token, isWhole: false };
+  }
+
+  /**
+   * Those in sight that are still running and older than the newest: a few at a time, each in its turn.
+   * Returns what is to stand in the place of each: nothing where it is gone, or fits the filter no more.
+   */
+  async #seenAndRunning(joined, newest) {
+    const asked = new Set(newest.map(keyOf));
+    const seen = new Set(this.rows.shown.map(keyOf));
+    const running = joined.filter((each) => each.state === "InProgress" && seen.has(keyOf(each)) && !asked.has(keyOf(each)));
+    const start = running.length ? this.#single % running.length : 0;
+    const some = [...running.slice(start), ...running.slice(0, start)].slice(0, MOST_SINGLES);
+    this.#single = start + some.length;
+    const states = this.#view.state ? this.#view.state.split(",") : null;
+    const ask = async (each) => {
+      const operation = await api.operation(each);
+      return [keyOf(each), states && !states.includes(operation.state) ? [] : [operation]];
+    };
+    const answers = await Promise.allSettled(some.map(ask));
+    return new Map(answers.flatMap(({ status, value, reason }, place) => (status === "fulfilled" ? [value] : reason.status === 404 ? [[keyOf(some[place]), []]] : [])));
+  }
+
+  #take(items, token) {
+    this.#items = items;
+    this.#token = token;
+    this.#draw();
+  }
+
+  #draw() {
+    const isEmpty = !this.#isLoading && this.#items.length === 0;
+    this.section.setAttribute("aria-busy", String(this.#isLoading));
+    this.table.setAttribute("aria-rowcount", this.#token === null ? this.#items.length + 1 : -1);
+    const focused = document.activeElement;
+    const row = this.table.contains(focused) ? focused.closest("tr")?.rowIndex : undefined;
+    this.rows.show(this.#items);
+    // A row that had the focus and is gone hands it to the one in its place.
+    if (row !== undefined && !focused.isConnected) (this.table.rows[Math.min(row, this.table.rows.length - 1)]?.querySelector("a") ?? this.table).focus();
+    this.table.hidden = isEmpty;
+    this.section.querySelector("#skeleton").hidden = !this.#isLoading;
+    const empty = this.section.querySelector("#empty");
+    empty.hidden = !isEmpty;
+    if (isEmpty) show(empty, ...emptiness(this.#view, this.#token !== null));
+    this.more.hidden = this.#isLoading || this.#token === null;
+    if (!this.more.hasAttribute("aria-disabled")) say(this.more, isEmpty ? "Look further back" : "Load more");
+    const end = this.#items.length > ENOUGH ? "These are all." : "";
+    say(this.section.querySelector("#loaded"), this.#isLoading || isEmpty ? "" : `${counted(this.#items.length, "operation")} loaded. ${this.#token === null ? end : ""}`);
+  }
+
+  #row(operation, place) {
+    const { operationId, cluster, database, table, state, attempt, blobs, registeredAt, firstErrorCode } = operation;
+    const open = opened(this.#view);
+    const isOpen = open !== null && open.operationId === operationId && (!open.table || open.table === table);
+    const link = { href: href(opening(operation)), "data-operation": operationId, "aria-current": isOpen ? "true" : null };
+    return h(
+      "tr",
+      { role: "row", "data-key": keyOf(operation), "aria-rowindex": place + 2, class: isOpen ? "is-open" : null },
+      cell("state", badge(stateOf(state))),
+      h("th", { scope: "row", role: "rowheader", class: "id" }, h("a", link, operationId), attempt > 1 && h("small", { class: "tag" }, `attempt ${attempt}`)),
+      cell("place", h("span", { title: hostOf(cluster) }, `${database} / ${table}`)),
+      cell("blobs figure", blobsText(blobs)),
+      cell("error", firstErrorCode && h("code", {}, firstErrorCode)),
+      cell("when", time(registeredAt, { isShort: true })),
+      cell("took figure", took(operation)),
+    );
+  }
+}
+
+const cell = (name, ...content) => h("td", { role: "cell", class: name }, ...content);
+
+const isSame = (one, other) => other !== undefined && keyOf(one) === keyOf(other) && JSON.stringify(one) === JSON.stringify(other);
+
+function blobsText(blobs) {
+  const total = blobs.succeeded + blobs.failed + blobs.inProgress + blobs.canceled;
+  if (!total) return h("span", { class: "quiet" }, "–");
+  return [`${number(blobs.succeeded)} of ${number(total)}`, blobs.failed > 0 && h("small", { class: "bad" }, `${number(blobs.failed)} failed`)];
+}
+
+/** How long it took; of what still runs only whole minutes, so that a row that did not change stays as it is. */
+export function took({ registeredAt, settledAt }) {
+  const end = settledAt ? Date.parse(settledAt) : Date.now();
+  const length = end - Date.parse(registeredAt);
+  return settledAt ? span(length) : length < 60_000 ? "just begun" : `${span(Math.floor(length / 60_000) * 60_000)} so far`;
+}
+
+function emptiness(view, isMore) {
+  const clear = h("a", { href: href({ ...Object.fromEntries(Object.keys(filterOf(view)).map((name) => [name, ""])) }), class: "button" }, "Clear the filters");
+  if (view.id) return [h("h3", {}, "No operation ID begins with “", h("span", { class: "said" }, view.id), "”."), h("p", {}, "Searched in all time, in capital and small letters as typed. Was it posted to the app's queue?"), clear];
+  if (Object.values(filterOf(view)).some(Boolean)) return [h("h3", {}, isMore ? "Nothing among the newest matches these filters." : "No operation matches these filters."), clear];
+  return [h("h3", {}, `No operation in the last ${PERIODS.get(view.period).text}.`), h("p", {}, "Post an operation ID to the queue ", h("code", {}, "ingestion-operations"), ", and it appears here.")];
+}

@@ -1,0 +1,99 @@
+// Asks the API again and again while somebody looks: each question by its own clock, less often while it fails.
+
+const FIRST_WAIT_MS = 5_000;
+const LONGEST_WAIT_MS = 60_000;
+
+/** When it may be asked again after so many failures in a row. */
+export function waitAfter(failures, retryAfter = null) {
+  const wait = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
+  return Math.max(wait, Math.min((retryAfter ?? 0) * 1000, LONGEST_WAIT_MS));
+}
+
+/** One question that is asked for as long as the page is looked at. */
+class Question {
+  constructor(live, name, everyMs, ask) {
+    Object.assign(this, { live, name, everyMs, ask, problem: null, nextAt: null });
+    this.failures = 0;
+    this.timer = null;
+    this.isRunning = false;
+    this.isWantedAgain = false;
+  }
+
+  /** Asks at once; what comes while an answer is awaited is asked right after it. */
+  async now() {
+    clearTimeout(this.timer);
+    if (this.isRunning) {
+      this.isWantedAgain = true;
+      return;
+    }
+    this.isRunning = true;
+    try {
+      await this.ask();
+      this.live.lastHeard = Date.now();
+      this.problem = null;
+      this.failures = 0;
+    } catch (error) {
+      this.problem = error;
+      this.failures += 1;
+      if (error.status === 401) this.live.refused(error);
+      // A defect of the page itself belongs into the console too.
+      if (error.status === undefined) reportError(error);
+    }
+    this.isRunning = false;
+    this.#plan();
+    this.live.changed();
+  }
+
+  pause() {
+    clearTimeout(this.timer);
+    this.nextAt = null;
+  }
+
+  #plan() {
+    const isAgain = this.isWantedAgain;
+    this.isWantedAgain = false;
+    if (isAgain) {
+      this.now();
+      return;
+    }
+    // A key that is refused once is refused again: a person has to do something first.
+    if (document.hidden || this.problem?.status === 401) {
+      this.nextAt = null;
+      return;
+    }
+    const wait = this.problem ? waitAfter(this.failures, this.problem.retryAfter) : this.everyMs;
+    this.nextAt = Date.now() + wait;
+    this.timer = setTimeout(() => this.now(), wait);
+  }
+}
+
+/** All questions, and how it stands with the API. */
+export class Live {
+  #questions = [];
+
+  /** @param changed is called after each answer or failure; @param refused gets the problem where a key is needed. */
+  constructor({ changed, refused }) {
+    Object.assign(this, { changed, refused, lastHeard: null });
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) for (const each of this.#questions) each.pause();
+      else this.askAll();
+      this.changed();
+    });
+  }
+
+  add(name, everyMs, ask) {
+    const question = new Question(this, name, everyMs, ask);
+    this.#questions.push(question);
+    return question;
+  }
+
+  askAll() {
+    return Promise.all(this.#questions.map((each) => each.now()));
+  }
+
+  /** The question that fails, the most telling one first; undefined where none does. */
+  get failing() {
+    const failing = this.#questions.filter((each) => each.problem);
+    return failing.find((each) => each.problem.status === 401) ?? failing[0];
+  }
+}

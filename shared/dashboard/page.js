@@ -1,0 +1,183 @@
+// The page: what is asked, when, and where the answers go.
+
+import * as api from "./api.js";
+import { Detail } from "./detail.js";
+import { h, say, show } from "./dom.js";
+import * as filters from "./filters.js";
+import { clock } from "./format.js";
+import * as glance from "./glance.js";
+import { healthUnknown, showHealth } from "./health.js";
+import * as key from "./key.js";
+import { KeyDialog } from "./key_dialog.js";
+import { OperationsList } from "./list.js";
+import { Live } from "./live.js";
+import { RedriveDialog } from "./redrive.js";
+import { PERIODS, closed, filterOf, follow, go, href, opened, read } from "./view.js";
+
+const SECOND = 1000;
+// What each costs is in docs/dashboard.md.
+const EVERY = { operations: 10 * SECOND, operation: 10 * SECOND, summary: 30 * SECOND, health: 60 * SECOND };
+const WIDE = matchMedia("(min-width: 70rem)");
+const at = (id) => document.getElementById(id);
+
+let view = read();
+let explanations = null;
+let summary = null;
+let wasFailing = false;
+let scrollBefore = 0;
+
+const announce = (text) => say(at("announcer"), text);
+const explained = () => explanations ?? new Map();
+const list = new OperationsList({ section: at("operations"), announce, onChange: () => questions.summary.now() });
+const keyDialog = new KeyDialog(() => live.askAll());
+const redrive = new RedriveDialog({ onDone: () => live.askAll(), onRefused: () => keyDialog.ask() });
+const detail = new Detail({ explanations: explained, announce, redrive: (operation, givenUp) => redrive.ask(operation, givenUp) });
+const live = new Live({ changed: showConnection, refused: (problem) => problem.isLogin || keyDialog.ask() });
+const questions = {
+  operations: live.add("The operations", EVERY.operations, async () => {
+    await list.refresh();
+    filters.offer(list.known, summary?.failures ?? []);
+  }),
+  summary: live.add("The summary", EVERY.summary, askSummary),
+  health: live.add("The app's health", EVERY.health, async () => showHealth(await api.health())),
+  operation: live.add("The open operation", EVERY.operation, () => detail.refresh()),
+};
+
+async function askSummary() {
+  const period = view.period;
+  const until = new Date();
+  const since = new Date(until - PERIODS.get(period).ms);
+  const [answer] = await Promise.all([api.summary({ since: since.toISOString(), until: until.toISOString() }), askExplanations()]);
+  if (period !== view.period) return;
+  summary = { ...answer, period };
+  glance.showSummary(summary, explained());
+}
+
+/** Once; without them the page shows codes alone, and asks again with the next summary. */
+async function askExplanations() {
+  if (explanations) return;
+  try {
+    const { errorCodes } = await api.errorCodes();
+    explanations = new Map(errorCodes.map((each) => [each.code, each]));
+  } catch (problem) {
+    if (problem.status === 401) throw problem;
+  }
+}
+
+function look() {
+  if (key.takeFromAddress()) live.askAll();
+  const before = view;
+  view = read();
+  glance.showPeriod(view);
+  filters.showFilters(view);
+  if (summary) glance.showSummary(summary, explained());
+  const isOtherList = view.period !== before.period || JSON.stringify(filterOf(view)) !== JSON.stringify(filterOf(before));
+  if (isOtherList) {
+    list.reset();
+    questions.operations.now();
+  } else list.redraw();
+  if (view.period !== before.period) {
+    at("glance").setAttribute("aria-busy", "true");
+    say(at("operations-total"), `Asking for the last ${PERIODS.get(view.period).text} …`);
+    questions.summary.now();
+  }
+  lookAtDetail(before);
+}
+
+function lookAtDetail(before) {
+  const name = opened(view);
+  const last = opened(before);
+  if (name && !last) scrollBefore = scrollY;
+  at("detail").hidden = !name;
+  document.body.classList.toggle("has-detail", Boolean(name));
+  document.title = name ? `${name.operationId} - ADX ingestion tracker` : "ADX ingestion tracker";
+  at("close").href = href(closed);
+  const isOther = detail.look(view);
+  if (name && (isOther || view.status !== before.status)) questions.operation.now();
+  if (isOther && name) showOpened();
+  if (!name && last) {
+    if (!WIDE.matches) scrollTo(0, scrollBefore);
+    (list.linkOf(last) ?? at("operations")).focus();
+  }
+}
+
+function showOpened() {
+  at("detail").scrollTop = 0;
+  if (WIDE.matches) list.linkOf(opened(view))?.closest("tr").scrollIntoView({ block: "nearest" });
+  else scrollTo(0, 0);
+  at("detail-title").focus({ preventScroll: true });
+}
+
+function showConnection() {
+  const { failing, lastHeard } = live;
+  const heard = lastHeard ? `last heard ${clock(lastHeard)}` : "not heard yet";
+  say(at("heard"), document.hidden ? `Paused, ${heard}` : failing ? `Not live, ${heard}` : `Live, ${heard}`);
+  at("heard").classList.toggle("is-live", !failing);
+  at("forget").hidden = !key.current();
+  at("connection").hidden = !failing;
+  if (questions.health.problem) healthUnknown();
+  if (failing) showFailing(failing, lastHeard);
+  if (Boolean(failing) !== wasFailing) announce(failing ? at("connection-text").textContent : "The API answers again");
+  wasFailing = Boolean(failing);
+}
+
+function showFailing({ name, problem, nextAt }, lastHeard) {
+  if (problem.status === 401) {
+    const what = problem.isLogin ? "You are signed out. Reload the page to sign in." : "Without a function key nothing can be shown.";
+    show(at("connection-text"), h("b", {}, what), problem.detail && ` ${problem.detail}`);
+    say(at("try-now"), problem.isLogin ? "Reload" : "Enter a key");
+    return;
+  }
+  const heard = lastHeard ? ` What is shown is as of ${clock(lastHeard)}.` : "";
+  const next = nextAt ? ` Next try at ${clock(nextAt)}.` : "";
+  show(at("connection-text"), h("b", {}, `${name} can't be had.`), ` ${problem.message}.`.replace("..", "."), heard, next);
+  say(at("try-now"), "Try now");
+}
+
+function tryNow() {
+  const problem = live.failing?.problem;
+  if (problem?.status !== 401) live.askAll();
+  else if (problem.isLogin) location.reload();
+  else keyDialog.ask();
+}
+
+function clicked(event) {
+  const target = event.target.closest("[data-action]");
+  const anchor = event.target.closest('a[href^="#"]');
+  const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+  if (anchor && isPlain) {
+    // The browser's own way would scroll, to the top for an empty fragment.
+    event.preventDefault();
+    if (target?.dataset.action === "skip") at("operations").focus();
+    else follow(anchor.getAttribute("href"));
+    return;
+  }
+  if (target?.dataset.action === "narrow") go({ since: target.dataset.since, until: target.dataset.until });
+  const row = event.target.closest("#operations-table tbody tr, #failures-table tbody tr");
+  if (row && !event.target.closest("a") && getSelection().isCollapsed) row.querySelector("a")?.click();
+}
+
+function start() {
+  key.takeFromAddress();
+  view = read();
+  history.scrollRestoration = "manual";
+  filters.prepare();
+  glance.prepare(explained);
+  for (const name of ["hashchange", "viewchange", "popstate"]) addEventListener(name, look);
+  document.addEventListener("click", clicked);
+  document.addEventListener("keydown", (event) => {
+    const isElsewhere = event.target.closest("input, select, dialog");
+    if (event.key === "Escape" && opened(view) && !isElsewhere) go(closed);
+  });
+  at("try-now").addEventListener("click", tryNow);
+  at("forget").addEventListener("click", () => {
+    key.forget();
+    live.askAll();
+  });
+  for (const each of document.querySelectorAll("[data-period-link]")) each.href = href({ period: each.dataset.periodLink });
+  list.reset();
+  look();
+  live.askAll();
+}
+
+start();

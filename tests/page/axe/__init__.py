@@ -1,0 +1,36 @@
+"""Looks for barriers in a page, by axe-core."""
+
+from functools import cache
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from local import npm_packages
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = Path("node_modules/axe-core/axe.min.js")
+TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+
+@cache
+def script() -> Path:
+    """The program, which has to be in a page before it can look at it."""
+    return npm_packages.ensure_installed("axe", HERE, PROGRAM)
+
+
+def barriers(page: Page) -> list[str]:
+    """What keeps somebody from using the page as it is now.
+
+    Args:
+        page: A page that the script was put into.
+
+    Returns:
+        A line for each rule and element, by WCAG 2.2 AA and axe-core's best practices; empty where all is well.
+    """
+    found = page.evaluate("tags => axe.run(document, {runOnly: tags})", list(TAGS))
+    assert len(found["passes"]) > 10, "axe-core looked at hardly anything"
+    return [
+        f"{each['id']}: {each['help']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]

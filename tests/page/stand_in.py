@@ -1,0 +1,283 @@
+"""The app's HTTP API in memory: it answers as the real one does, holds what a test puts in, and fails on purpose."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from shared import dashboard_files
+from tests.page import facts
+from tests.page.facts import Json
+
+GIVEN_UP = {None, "AttemptsExhausted", "NotResubmittable"}
+PLACE = ("cluster", "database", "table")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that came to the API."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    key: str | None
+    body: Any = None
+
+
+@dataclass
+class StandIn:
+    """What the API has to tell. A test changes it while the page looks.
+
+    Attributes:
+        operations: The newest first.
+        blobs: Of an operation's ID; made to fit its counts where there are none.
+        health: What it says of the app.
+        key: What it asks for, if anything.
+        failing: The status, or 0 for a broken connection, that a path answers with instead; "" stands for all.
+        refusal: The problem that a redrive is refused with.
+        asked: The requests that came, but for those of files.
+    """
+
+    operations: list[Json] = field(default_factory=list)
+    blobs: dict[str, list[Json]] = field(default_factory=dict)
+    health: Json = field(default_factory=facts.health)
+    outstanding: Json | None = None
+    key: str | None = None
+    failing: dict[str, int] = field(default_factory=dict)
+    refusal: Json | None = None
+    asked: list[Asked] = field(default_factory=list)
+    uri: str = ""
+
+    def of(self, operation_id: str) -> Json:
+        """The operation of an ID."""
+        return next(each for each in self.operations if each["operationId"] == operation_id)
+
+    def blobs_of(self, operation_id: str) -> list[Json]:
+        """The blobs of an operation."""
+        return self.blobs.setdefault(operation_id, facts.blobs_of(self.of(operation_id)))
+
+    def redrives(self) -> list[Asked]:
+        """The redrives that were asked for."""
+        return [each for each in self.asked if each.path.endswith("/redrive")]
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        self.problem: Json = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+
+
+@contextmanager
+def serving(state: StandIn) -> Iterator[StandIn]:
+    """The stand-in on a port of this machine, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="the API's stand-in", daemon=True)
+    thread.start()
+    runner = web.AppRunner(_application(state), access_log=None, shutdown_timeout=0.1)
+
+    async def start() -> str:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    state.uri = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    try:
+        yield state
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def _application(state: StandIn) -> web.Application:
+    application = web.Application()
+    routes: dict[str, Callable[[StandIn, web.Request], Json]] = {
+        "/api/operations": _operations,
+        "/api/operations/{id}": _operation,
+        "/api/operations/{id}/blobs": _blobs,
+        "/api/summary": _summary,
+        "/api/error-codes": lambda *_: {"errorCodes": facts.explanations()},
+        "/api/health": lambda *_: state.health,
+    }
+    for path, answer in routes.items():
+        application.router.add_get(path, _handler(state, answer))
+    application.router.add_post("/api/operations/{id}/redrive", _handler(state, _redrive))
+    application.router.add_get("/api/dashboard", _file)
+    application.router.add_get("/api/dashboard/{file}", _file)
+    return application
+
+
+async def _file(request: web.Request) -> web.Response:
+    name = request.match_info.get("file", dashboard_files.START)
+    reply = dashboard_files.serve(name, request.headers.get("If-None-Match", ""))
+    return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+
+
+def _handler(
+    state: StandIn, answer: Callable[[StandIn, web.Request], Json]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        path = request.path.removeprefix("/api/")
+        body = await request.json() if request.method == "POST" else None
+        key = request.headers.get("x-functions-key")
+        state.asked.append(Asked(request.method, path, dict(request.query), key, body))
+        for beginning, status in state.failing.items():
+            if path.startswith(beginning):
+                return _failure(request, status)
+        if state.key is not None and key != state.key:
+            return web.Response(status=401)
+        try:
+            content = answer(state, request)
+        except _Refused as refused:
+            problem = refused.problem
+            return web.json_response(problem, status=problem["status"], content_type="application/problem+json")
+        return web.json_response(content, status=503 if content.get("status") == "unhealthy" else 200)
+
+    return handle
+
+
+def _failure(request: web.Request, status: int) -> web.Response:
+    if status == 0:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+    # As a gateway before the app does: no JSON.
+    return web.Response(status=status, text="<html>Something is wrong</html>", content_type="text/html")
+
+
+def _query(request: web.Request, *names: str) -> dict[str, str]:
+    unknown = [name for name, value in request.query.items() if name not in names or not value]
+    if unknown:
+        raise _Refused(400, "The request is not understood", f"unknown or empty: {unknown}")
+    return dict(request.query)
+
+
+def _limit(query: dict[str, str], usual: int, most: int) -> int:
+    limit = int(query.get("limit", usual))
+    if not 1 <= limit <= most:
+        raise _Refused(400, "The request is not understood", f"limit is not 1 to {most}")
+    return limit
+
+
+def _operations(state: StandIn, request: web.Request) -> Json:
+    query = _query(request, "state", *PLACE, "since", "until", "operationId", "limit", "continuationToken")
+    limit = _limit(query, 50, 100)
+    # A place in the order of time, as the real token is: what comes in before it changes nothing.
+    after = query.get("continuationToken")
+    found = [each for each in state.operations if _fits(each, query) and (not after or _position(each) > after)]
+    page = found[:limit]
+    token = _position(page[-1]) if len(found) > limit else None
+    return {"operations": page, "continuationToken": token}
+
+
+def _position(operation: Json) -> str:
+    inverted = 10**13 - int(datetime.fromisoformat(operation["registeredAt"]).timestamp() * 1000)
+    return f"{inverted:014}|{operation['operationId']}"
+
+
+def _fits(operation: Json, query: dict[str, str]) -> bool:
+    states = query["state"].split(",") if "state" in query else [operation["state"]]
+    at = datetime.fromisoformat(operation["registeredAt"])
+    return (
+        operation["state"] in states
+        and all(operation[name] == query.get(name, operation[name]) for name in PLACE)
+        and ("since" not in query or at >= datetime.fromisoformat(query["since"]))
+        and ("until" not in query or at < datetime.fromisoformat(query["until"]))
+        and operation["operationId"].startswith(query.get("operationId", ""))
+    )
+
+
+def _named(state: StandIn, request: web.Request) -> Json:
+    wanted = request.query.get("operationId") or request.match_info["id"]
+    found = [each for each in state.operations if each["operationId"] == wanted]
+    found = [each for each in found if all(each[name] == request.query.get(name, each[name]) for name in PLACE)]
+    if not found:
+        raise _Refused(404, "No such operation", f"No operation {wanted} is known.")
+    if len({(each["cluster"], each["database"], each["table"]) for each in found}) > 1:
+        raise _Refused(409, "More than one operation has this ID", "Name one of the tables Orders, Clicks.")
+    return found[0]
+
+
+def _operation(state: StandIn, request: web.Request) -> Json:
+    _query(request, "operationId", *PLACE)
+    found = _named(state, request)
+    root = found["rootOperationId"]
+    names = ("operationId", "attempt", "state", "parentOperationId", "registeredAt", "settledAt", "blobs")
+    family = sorted((each for each in state.operations if each["rootOperationId"] == root), key=_attempt)
+    lineage = [{name: each[name] for name in names} for each in family]
+    return {**found, "lineage": {"rootOperationId": root, "operations": lineage, "leftOut": 0}}
+
+
+def _attempt(operation: Json) -> int:
+    attempt: int = operation["attempt"]
+    return attempt
+
+
+def _blobs(state: StandIn, request: web.Request) -> Json:
+    query = _query(request, "operationId", *PLACE, "status", "retryState", "limit", "continuationToken")
+    statuses = query["status"].split(",") if "status" in query else None
+    found = state.blobs_of(_named(state, request)["operationId"])
+    wanted = [each for each in found if statuses is None or each["status"] in statuses]
+    start, limit = int(query.get("continuationToken", 0)), _limit(query, 100, 1000)
+    end = start + limit
+    return {"blobs": wanted[start:end], "continuationToken": str(end) if end < len(wanted) else None}
+
+
+def _redrive(state: StandIn, _: web.Request) -> Json:
+    if state.refusal is not None:
+        raise _Refused(state.refusal["status"], state.refusal["title"], state.refusal["detail"])
+    name = state.asked[-1].body["operationId"]
+    given_up = [each for each in state.blobs_of(name) if each["status"] == "Failed" and each["retryState"] in GIVEN_UP]
+    for each in given_up:
+        each["retryState"] = "Enqueued"
+    state.of(name)["retriedBlobs"] += len(given_up)
+    return {"redriveId": "5f0c7a9e", "blobs": len(given_up), "left": 0}
+
+
+def _summary(state: StandIn, request: web.Request) -> Json:
+    query = _query(request, "since", "until", *PLACE)
+    until = datetime.fromisoformat(query["until"]) if "until" in query else datetime.now(UTC)
+    since = datetime.fromisoformat(query["since"]) if "since" in query else until - timedelta(days=1)
+    seconds = max(60, int((until - since).total_seconds() / 48 / 60) * 60)
+    found = [each for each in state.operations if _fits(each, {"since": facts.text(since), "until": facts.text(until)})]
+    return {
+        "since": facts.text(since),
+        "until": facts.text(until),
+        "bucketSeconds": seconds,
+        "counted": len(found),
+        "isComplete": True,
+        "buckets": list(_buckets(found, seconds)),
+        "operations": dict(Counter(each["state"] for each in found)),
+        "blobs": {name: facts.total(found, name) for name in ("succeeded", "failed", "inProgress", "canceled")},
+        "failures": _failures(found),
+        "outstanding": state.outstanding,
+    }
+
+
+def _buckets(operations: Sequence[Json], seconds: int) -> Iterator[Json]:
+    counts: dict[int, Counter[str]] = {}
+    for each in operations:
+        at = int(datetime.fromisoformat(each["registeredAt"]).timestamp()) // seconds * seconds
+        counts.setdefault(at, Counter())[each["state"]] += 1
+    for at, states in sorted(counts.items()):
+        yield {"at": facts.text(datetime.fromtimestamp(at, UTC)), "states": dict(states)}
+
+
+def _failures(operations: Sequence[Json]) -> list[Json]:
+    counts: Counter[tuple[str, ...]] = Counter()
+    blobs: Counter[tuple[str, ...]] = Counter()
+    for each in operations:
+        if each["blobs"]["failed"]:
+            name = (each["firstErrorCode"], each["cluster"], each["database"], each["table"])
+            counts[name] += 1
+            blobs[name] += each["blobs"]["failed"]
+    return [
+        dict(zip(("errorCode", *PLACE), name, strict=True)) | {"operations": count, "failedBlobs": blobs[name]}
+        for name, count in counts.most_common(100)
+    ]
