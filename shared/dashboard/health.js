@@ -37,7 +37,7 @@ export function healthUnknown() {
 function checkItem(name, check) {
   const isGood = check.isHealthy !== false;
   const words = [check.detail, figures(check)].filter(Boolean).join(" ");
-  return h("div", { "data-key": name }, h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : STATES.get("Failed")), nameOf(name))), h("dd", {}, words || (isGood ? "fine" : "not healthy")));
+  return h("div", { "data-key": name }, h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : STATES.get("Failed")), nameOf(name))), h("dd", {}, words || (isGood ? "Fine." : "Not healthy.")));
 }
 
 function figures({ lastFinishedAt, ageSeconds, outstanding, oldestAgeSeconds }) {

@@ -24,14 +24,12 @@ export function queryOf(view, now) {
     cluster: view.cluster,
     database: view.database,
     table: view.table,
+    errorCode: view.code,
     operationId: view.id,
     since,
     until: view.until,
   };
 }
-
-/** The API does not filter by error code. */
-const fits = (view) => (operation) => !view.code || operation.firstErrorCode === view.code;
 
 /** Puts what a page from the top shows in the place of what was known of its span; the newest first. */
 export function merged(known, page, reachesEnd) {
@@ -132,10 +130,9 @@ export class OperationsList {
 
   async #pages(token, enough) {
     const items = [];
-    const isWanted = fits(this.#view);
     for (let page = 0; page < MOST_PAGES; page += 1) {
       const answer = await api.operations({ ...this.#query, continuationToken: token });
-      items.push(...answer.operations.filter(isWanted));
+      items.push(...answer.operations);
       token = answer.continuationToken;
       if (token === null || items.length >= enough) break;
     }
@@ -145,12 +142,11 @@ export class OperationsList {
   /** The newest, down to what is known already; `isWhole` is false where there is more between. */
   async #newest() {
     const newest = this.#items[0]?.registeredAt;
-    const isWanted = fits(this.#view);
     const items = [];
     let token = null;
     for (let page = 0; page < MOST_PAGES; page += 1) {
       const answer = await api.operations({ ...this.#query, continuationToken: token }, NEWEST);
-      items.push(...answer.operations.filter(isWanted));
+      items.push(...answer.operations);
       token = answer.continuationToken;
       if (token === null) return { items, token, isWhole: true };
       if (newest !== undefined && answer.operations.some((each) => each.registeredAt <= newest)) return { items, token, isWhole: true };

@@ -91,6 +91,7 @@ def visit(browser: Browser, api: StandIn) -> Iterator[Opener]:
     yield opener
     opener.close()
     assert opener.complaints == []
+    assert api.lies == []
 
 
 def rows(page: Page) -> Locator:

@@ -143,7 +143,7 @@ def health(**unhealthy: str) -> Json:
     """A healthy app, but for what is said of some checks."""
     now = datetime.now(UTC)
     checks: Json = {
-        name: {"isHealthy": name not in unhealthy, "detail": unhealthy.get(name)}
+        name: {"isHealthy": name not in unhealthy, "detail": unhealthy.get(name, "Fine.")}
         for name in ("storage", "queues", "token", "adx", "poller", "backlog")
     }
     checks["poller"] |= {"lastFinishedAt": text(now), "ageSeconds": 7}

@@ -1,4 +1,7 @@
-"""The app's HTTP API in memory: it answers as the real one does, holds what a test puts in, and fails on purpose."""
+"""The app's HTTP API in memory: it answers as the real one does, holds what a test puts in, and fails on purpose.
+
+Queries are read by the real API's own declarations, and each answer is held against its OpenAPI document.
+"""
 
 import asyncio
 import threading
@@ -9,14 +12,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jsonschema_rs
 from aiohttp import web
 
-from shared import dashboard_files
+from shared import api, dashboard_files
+from shared.api.openapi import document
+from shared.api.parameters import read_query
+from shared.api.problems import BadRequest
+from shared.model import OperationState
 from tests.page import facts
 from tests.page.facts import Json
+from tests.support.api import SETTINGS
 
+DOCUMENT = document(SETTINGS)
 GIVEN_UP = {None, "AttemptsExhausted", "NotResubmittable"}
 PLACE = ("cluster", "database", "table")
+
+
+type Query = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class StandIn:
         failing: The status, or 0 for a broken connection, that a path answers with instead; "" stands for all.
         refusal: The problem that a redrive is refused with.
         asked: The requests that came, but for those of files.
+        lies: Where an answer was not what the OpenAPI document promises.
     """
 
     operations: list[Json] = field(default_factory=list)
@@ -52,6 +66,7 @@ class StandIn:
     failing: dict[str, int] = field(default_factory=dict)
     refusal: Json | None = None
     asked: list[Asked] = field(default_factory=list)
+    lies: list[str] = field(default_factory=list)
     uri: str = ""
 
     def of(self, operation_id: str) -> Json:
@@ -97,17 +112,9 @@ def serving(state: StandIn) -> Iterator[StandIn]:
 
 def _application(state: StandIn) -> web.Application:
     application = web.Application()
-    routes: dict[str, Callable[[StandIn, web.Request], Json]] = {
-        "/api/operations": _operations,
-        "/api/operations/{id}": _operation,
-        "/api/operations/{id}/blobs": _blobs,
-        "/api/summary": _summary,
-        "/api/error-codes": lambda *_: {"errorCodes": facts.explanations()},
-        "/api/health": lambda *_: state.health,
-    }
-    for path, answer in routes.items():
-        application.router.add_get(path, _handler(state, answer))
-    application.router.add_post("/api/operations/{id}/redrive", _handler(state, _redrive))
+    for endpoint, answer in ANSWERS:
+        path = f"/api{endpoint.path}"
+        application.router.add_route(endpoint.method, path, _handler(state, endpoint, answer))
     application.router.add_get("/api/dashboard", _file)
     application.router.add_get("/api/dashboard/{file}", _file)
     return application
@@ -120,8 +127,10 @@ async def _file(request: web.Request) -> web.Response:
 
 
 def _handler(
-    state: StandIn, answer: Callable[[StandIn, web.Request], Json]
+    state: StandIn, endpoint: api.Endpoint, answer: Callable[[StandIn, Query], Json]
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    promised = _promised(endpoint)
+
     async def handle(request: web.Request) -> web.StreamResponse:
         path = request.path.removeprefix("/api/")
         body = await request.json() if request.method == "POST" else None
@@ -133,13 +142,27 @@ def _handler(
         if state.key is not None and key != state.key:
             return web.Response(status=401)
         try:
-            content = answer(state, request)
+            read_query(request.query_string, endpoint.parameters)
+            content = answer(state, {**request.match_info, **request.query})
+        except BadRequest as error:
+            return _problem({"type": "about:blank", "title": "Not understood", "status": 400, "detail": str(error)})
         except _Refused as refused:
-            problem = refused.problem
-            return web.json_response(problem, status=problem["status"], content_type="application/problem+json")
+            return _problem(refused.problem)
+        state.lies += [f"{path}: {error.message[:300]}" for error in promised.iter_errors(content)]
         return web.json_response(content, status=503 if content.get("status") == "unhealthy" else 200)
 
     return handle
+
+
+def _promised(endpoint: api.Endpoint) -> jsonschema_rs.Draft202012Validator:
+    name = endpoint.replies[200].schema
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    )
+
+
+def _problem(content: Json) -> web.Response:
+    return web.json_response(content, status=content["status"], content_type="application/problem+json")
 
 
 def _failure(request: web.Request, status: int) -> web.Response:
@@ -151,29 +174,14 @@ def _failure(request: web.Request, status: int) -> web.Response:
     return web.Response(status=status, text="<html>Something is wrong</html>", content_type="text/html")
 
 
-def _query(request: web.Request, *names: str) -> dict[str, str]:
-    unknown = [name for name, value in request.query.items() if name not in names or not value]
-    if unknown:
-        raise _Refused(400, "The request is not understood", f"unknown or empty: {unknown}")
-    return dict(request.query)
-
-
-def _limit(query: dict[str, str], usual: int, most: int) -> int:
-    limit = int(query.get("limit", usual))
-    if not 1 <= limit <= most:
-        raise _Refused(400, "The request is not understood", f"limit is not 1 to {most}")
-    return limit
-
-
-def _operations(state: StandIn, request: web.Request) -> Json:
-    query = _query(request, "state", *PLACE, "since", "until", "operationId", "limit", "continuationToken")
-    limit = _limit(query, 50, 100)
+def _operations(state: StandIn, query: Query) -> Json:
+    limit = int(query.get("limit", "50"))
     # A place in the order of time, as the real token is: what comes in before it changes nothing.
     after = query.get("continuationToken")
     found = [each for each in state.operations if _fits(each, query) and (not after or _position(each) > after)]
     page = found[:limit]
-    token = _position(page[-1]) if len(found) > limit else None
-    return {"operations": page, "continuationToken": token}
+    is_more = len(found) > limit and "operationId" not in query
+    return {"operations": page, "continuationToken": _position(page[-1]) if is_more else None}
 
 
 def _position(operation: Json) -> str:
@@ -181,22 +189,23 @@ def _position(operation: Json) -> str:
     return f"{inverted:014}|{operation['operationId']}"
 
 
-def _fits(operation: Json, query: dict[str, str]) -> bool:
+def _fits(operation: Json, query: Query) -> bool:
     states = query["state"].split(",") if "state" in query else [operation["state"]]
     at = datetime.fromisoformat(operation["registeredAt"])
     return (
         operation["state"] in states
         and all(operation[name] == query.get(name, operation[name]) for name in PLACE)
+        and operation["firstErrorCode"] == query.get("errorCode", operation["firstErrorCode"])
         and ("since" not in query or at >= datetime.fromisoformat(query["since"]))
         and ("until" not in query or at < datetime.fromisoformat(query["until"]))
         and operation["operationId"].startswith(query.get("operationId", ""))
     )
 
 
-def _named(state: StandIn, request: web.Request) -> Json:
-    wanted = request.query.get("operationId") or request.match_info["id"]
+def _named(state: StandIn, query: Query) -> Json:
+    wanted = query["operationId"]
     found = [each for each in state.operations if each["operationId"] == wanted]
-    found = [each for each in found if all(each[name] == request.query.get(name, each[name]) for name in PLACE)]
+    found = [each for each in found if all(each[name] == query.get(name, each[name]) for name in PLACE)]
     if not found:
         raise _Refused(404, "No such operation", f"No operation {wanted} is known.")
     if len({(each["cluster"], each["database"], each["table"]) for each in found}) > 1:
@@ -204,9 +213,8 @@ def _named(state: StandIn, request: web.Request) -> Json:
     return found[0]
 
 
-def _operation(state: StandIn, request: web.Request) -> Json:
-    _query(request, "operationId", *PLACE)
-    found = _named(state, request)
+def _operation(state: StandIn, query: Query) -> Json:
+    found = _named(state, query)
     root = found["rootOperationId"]
     names = ("operationId", "attempt", "state", "parentOperationId", "registeredAt", "settledAt", "blobs")
     family = sorted((each for each in state.operations if each["rootOperationId"] == root), key=_attempt)
@@ -219,17 +227,16 @@ def _attempt(operation: Json) -> int:
     return attempt
 
 
-def _blobs(state: StandIn, request: web.Request) -> Json:
-    query = _query(request, "operationId", *PLACE, "status", "retryState", "limit", "continuationToken")
+def _blobs(state: StandIn, query: Query) -> Json:
     statuses = query["status"].split(",") if "status" in query else None
-    found = state.blobs_of(_named(state, request)["operationId"])
+    found = state.blobs_of(_named(state, query)["operationId"])
     wanted = [each for each in found if statuses is None or each["status"] in statuses]
-    start, limit = int(query.get("continuationToken", 0)), _limit(query, 100, 1000)
+    start, limit = int(query.get("continuationToken", "0")), int(query.get("limit", "100"))
     end = start + limit
     return {"blobs": wanted[start:end], "continuationToken": str(end) if end < len(wanted) else None}
 
 
-def _redrive(state: StandIn, _: web.Request) -> Json:
+def _redrive(state: StandIn, _: Query) -> Json:
     if state.refusal is not None:
         raise _Refused(state.refusal["status"], state.refusal["title"], state.refusal["detail"])
     name = state.asked[-1].body["operationId"]
@@ -240,12 +247,13 @@ def _redrive(state: StandIn, _: web.Request) -> Json:
     return {"redriveId": "5f0c7a9e", "blobs": len(given_up), "left": 0}
 
 
-def _summary(state: StandIn, request: web.Request) -> Json:
-    query = _query(request, "since", "until", *PLACE)
+def _summary(state: StandIn, query: Query) -> Json:
     until = datetime.fromisoformat(query["until"]) if "until" in query else datetime.now(UTC)
     since = datetime.fromisoformat(query["since"]) if "since" in query else until - timedelta(days=1)
     seconds = max(60, int((until - since).total_seconds() / 48 / 60) * 60)
     found = [each for each in state.operations if _fits(each, {"since": facts.text(since), "until": facts.text(until)})]
+    ended = [each for each in found if each["state"] != "InProgress"]
+    states = Counter(each["state"] for each in found)
     return {
         "since": facts.text(since),
         "until": facts.text(until),
@@ -253,8 +261,8 @@ def _summary(state: StandIn, request: web.Request) -> Json:
         "counted": len(found),
         "isComplete": True,
         "buckets": list(_buckets(found, seconds)),
-        "operations": dict(Counter(each["state"] for each in found)),
-        "blobs": {name: facts.total(found, name) for name in ("succeeded", "failed", "inProgress", "canceled")},
+        "operations": {each.value: states[each] for each in OperationState},
+        "blobs": {name: facts.total(ended, name) for name in ("succeeded", "failed", "inProgress", "canceled")},
         "failures": _failures(found),
         "outstanding": state.outstanding,
     }
@@ -281,3 +289,14 @@ def _failures(operations: Sequence[Json]) -> list[Json]:
         dict(zip(("errorCode", *PLACE), name, strict=True)) | {"operations": count, "failedBlobs": blobs[name]}
         for name, count in counts.most_common(100)
     ]
+
+
+ANSWERS: tuple[tuple[api.Endpoint, Callable[[StandIn, Query], Json]], ...] = (
+    (api.LIST, _operations),
+    (api.GET, _operation),
+    (api.LIST_BLOBS, _blobs),
+    (api.REDRIVE_BLOBS, _redrive),
+    (api.SUMMARY, _summary),
+    (api.ERROR_CODES, lambda *_: {"errorCodes": facts.explanations()}),
+    (api.HEALTH, lambda state, _: state.health),
+)

@@ -160,7 +160,9 @@ def test_texts_from_outside_are_texts_and_nothing_else(api: StandIn, visit: Open
     api.operations.insert(0, facts.operation(evil, state="Failed", age=9, **names))
     url = "javascript:document.title='taken'"
     api.blobs[evil] = [
-        facts.blob(1, status="Failed", url=url, errorCode=evil, details=evil, retryState=evil, retryReason=evil),
+        facts.blob(
+            1, status="Failed", url=url, errorCode=evil, details=evil, retryState="NotResubmittable", retryReason=evil
+        ),
         facts.blob(2, status=evil, url=f"https://x.example/{evil}", redrivenBy=evil),
         facts.blob(3, url="data:text/html,<script>document.title='taken'</script>"),
     ]
