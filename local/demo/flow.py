@@ -10,7 +10,7 @@ from local.demo.report import check_all
 from local.demo.screen import Moment, Show, open_screen
 from local.demo.stage import Stage
 from local.demo.summary import print_addresses, print_failure, print_summary
-from local.demo.upstream import JOB, submit, submit_missing, upload
+from local.demo.upstream import JOB, let_all_load, submit, submit_missing, upload
 from local.watch.checks import Check, exit_status
 from local.watch.facts import Facts
 from local.watch.watcher import Watcher
@@ -52,6 +52,7 @@ def stay(console: Console, stage: Stage) -> None:
         console: Where to print how to look around.
         stage: The running parts.
     """
+    let_all_load(stage)
     print_addresses(console, stage)
     try:
         while stage.host.running():

@@ -181,6 +181,10 @@ TREATMENTS = {
 }
 
 
+REFUSED = tuple(name for name, treatment in TREATMENTS.items() if treatment.fate is Fate.REFUSED)
+"""The files that load once ADX takes them."""
+
+
 def make_plan(data_sets: Sequence[DataSet] = DATA_SETS) -> Plan:
     """Returns all files, with what is done to some.
 

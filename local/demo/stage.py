@@ -53,6 +53,11 @@ class Stage:
     host: FunctionsHost
     log: Path = LOG
 
+    @property
+    def page(self) -> str:
+        """The dashboard's URL."""
+        return f"{self.host.uri}/api/dashboard"
+
     def save_log(self) -> None:
         """Writes the host's log so far to its file."""
         self.log.parent.mkdir(parents=True, exist_ok=True)

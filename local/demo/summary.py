@@ -12,7 +12,7 @@ from rich.text import Text
 
 from local.demo.data import DATA_SETS
 from local.demo.facts import Outcome, count_outcomes, count_states
-from local.demo.plan import Fate, Plan
+from local.demo.plan import REFUSED, Fate, Plan
 from local.demo.report import TableRows, rows_by_table, troubles
 from local.demo.stage import DATABASE, Stage
 from local.demo.upstream import JOB, container_url
@@ -87,6 +87,7 @@ def print_addresses(console: Console, stage: Stage) -> None:
     """
     storage, data_set = stage.azurite, DATA_SETS[0]
     lines = {
+        "The dashboard, in a browser": stage.page,
         "Storage, for Storage Explorer or the az command line": storage.connection_string,
         f"Tables {TABLES}": storage.table_endpoint,
         f"Queues {OPERATIONS_QUEUE} (post here), {RETRY_QUEUE}": storage.queue_endpoint,
@@ -111,6 +112,12 @@ def print_addresses(console: Console, stage: Stage) -> None:
         'az storage entity query --connection-string "$IngestionStorage" --table-name IngestionOperations',
     ):
         console.print(f"  {line}", soft_wrap=True, markup=False)
+    console.print("\nTry again what was given up", style="bold")
+    console.print(
+        "  What ADX refused, it takes by now: open one of these operations in the dashboard, and redrive it.", style=DIM
+    )
+    for file in REFUSED:
+        console.print(f"    {file}", markup=False)
     console.print("\nCtrl-C stops everything", style="bold")
 
 

@@ -171,8 +171,8 @@ export class Detail {
         const isThis = each.operationId === operationId;
         const target = href(opening({ operationId: each.operationId, cluster, database, table }));
         const name = isThis ? h("b", { class: "id" }, each.operationId) : h("a", { href: target, class: "id" }, each.operationId);
-        const failed = each.blobs?.failed ? `, ${counted(each.blobs.failed, "blob")} failed` : "";
-        return h("li", { "data-key": each.operationId, "aria-current": isThis ? "true" : null }, h("span", { class: "quiet" }, `Attempt ${each.attempt}`), " ", badge(stateOf(each.state)), failed, h("br"), name);
+        const failed = each.blobs?.failed ? h("small", { class: "bad" }, `${counted(each.blobs.failed, "blob")} failed`) : null;
+        return h("li", { "data-key": each.operationId, "aria-current": isThis ? "true" : null }, h("p", {}, h("span", { class: "quiet" }, `Attempt ${each.attempt}`), badge(stateOf(each.state)), failed), name);
       }),
     );
   }

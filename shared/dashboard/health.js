@@ -1,7 +1,7 @@
 // How the app itself is: a word in the header, each check behind it, and the reasons where something is wrong.
 
 import { h, say, show } from "./dom.js";
-import { number, span, time } from "./format.js";
+import { time } from "./format.js";
 import { STATES, sign } from "./states.js";
 
 const NAMES = new Map([
@@ -36,16 +36,5 @@ export function healthUnknown() {
 
 function checkItem(name, check) {
   const isGood = check.isHealthy !== false;
-  const words = [check.detail, figures(check)].filter(Boolean).join(" ");
-  return h("div", { "data-key": name }, h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : STATES.get("Failed")), nameOf(name))), h("dd", {}, words || (isGood ? "Fine." : "Not healthy.")));
-}
-
-function figures({ lastFinishedAt, ageSeconds, outstanding, oldestAgeSeconds }) {
-  return [
-    lastFinishedAt && typeof ageSeconds === "number" && `Last finished ${span(ageSeconds * 1000)} ago.`,
-    typeof outstanding === "number" && `${number(outstanding)} outstanding.`,
-    typeof oldestAgeSeconds === "number" && `The oldest for ${span(oldestAgeSeconds * 1000)}.`,
-  ]
-    .filter(Boolean)
-    .join(" ");
+  return h("div", { "data-key": name }, h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : STATES.get("Failed")), nameOf(name))), h("dd", {}, check.detail || (isGood ? "Fine." : "Not healthy.")));
 }

@@ -13,6 +13,8 @@ const ENOUGH = 50;
 // What a page brings that is looked at for news; the rest of what is loaded is asked for one by one while it is seen.
 const NEWEST = 50;
 const MOST_SINGLES = 5;
+// Characters of an operation ID.
+const KEPT_END = 18;
 
 export const keyOf = ({ operationId, cluster, database, table }) => [operationId, cluster, database, table].join("\n");
 
@@ -211,7 +213,7 @@ export class OperationsList {
       "tr",
       { role: "row", "data-key": keyOf(operation), "aria-rowindex": place + 2, class: isOpen ? "is-open" : null },
       cell("state", badge(stateOf(state))),
-      h("th", { scope: "row", role: "rowheader", class: "id" }, h("a", link, operationId), attempt > 1 && h("small", { class: "tag" }, `attempt ${attempt}`)),
+      h("th", { scope: "row", role: "rowheader", class: "id" }, h("a", link, ends(operationId)), attempt > 1 && h("small", { class: "tag" }, `attempt ${attempt}`)),
       cell("place", h("span", { title: hostOf(cluster) }, `${database} / ${table}`)),
       cell("blobs figure", blobsText(blobs)),
       cell("error", firstErrorCode && h("code", {}, firstErrorCode)),
@@ -224,6 +226,12 @@ export class OperationsList {
 const cell = (name, ...content) => h("td", { role: "cell", class: name }, ...content);
 
 const isSame = (one, other) => other !== undefined && keyOf(one) === keyOf(other) && JSON.stringify(one) === JSON.stringify(other);
+
+/** An ID whose end stays to be seen where there is no room for all of it: its beginning is that of many others. */
+function ends(operationId) {
+  const place = Math.max(0, operationId.length - KEPT_END);
+  return [h("span", { class: "head" }, operationId.slice(0, place)), h("span", { class: "tail" }, operationId.slice(place))];
+}
 
 function blobsText(blobs) {
   const total = blobs.succeeded + blobs.failed + blobs.inProgress + blobs.canceled;

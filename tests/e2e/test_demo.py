@@ -8,8 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
 
 import pytest
+import requests
 from rich.console import Console
 
 from local.adx_simulator import BlobBook, Books, RequestCounts, TableBook
@@ -25,6 +28,7 @@ from local.watch.checks import exit_status
 from local.watch.facts import BlobFact, Facts, OperationFact, path_of
 from shared.model import OperationState, RetryState
 from tests.support.processes import GONE_SECONDS, alive, all_gone, descendants, read_until
+from tests.support.world import eventually
 
 DEMO_SECONDS = 115.0
 FIRST_CSV = "airports/airports-001.csv"
@@ -32,10 +36,10 @@ BROKEN_CSV = "airports/airports-011.csv"
 
 
 @contextmanager
-def demo() -> Iterator[subprocess.Popen[str]]:
+def demo(*words: str) -> Iterator[subprocess.Popen[str]]:
     """The demo, started as `./dev demo` starts it, without a terminal."""
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "local.demo"],
+        [sys.executable, "-u", "-m", "local.demo", *words],
         cwd=REPOSITORY,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -68,7 +72,34 @@ def test_every_check_holds_and_the_summary_says_what_became_of_the_files() -> No
     assert "together         200        189          22,575        22,575   ✓" in output
     assert "✓ no file was loaded twice (189)" in output
     assert "All 7 checks hold." in output
-    assert "./dev demo --keep" in output
+    assert "./dev demo --open" in output
+
+
+@pytest.mark.timeout(DEMO_SECONDS)
+def test_open_shows_the_page_all_the_time_and_leaves_something_to_try_again() -> None:
+    with demo("--open") as process:
+        output = read_until(process, "/api/dashboard")
+        page = re.findall(r"http://127\.0\.0\.1:\d+/api/dashboard", output)[0]
+        assert "<title>ADX ingestion tracker</title>" in requests.get(page, timeout=30).text
+        output += read_until(process, "Ctrl-C stops everything")
+        api = page.removesuffix("/dashboard")
+        (failed,) = _get(f"{api}/operations?table=Weather&state=PartiallySucceeded")["operations"]
+        uri = f"{api}/operations/{quote(failed['operationId'], safe='')}"
+        done = requests.post(f"{uri}/redrive", json={"as": "a person"}, timeout=30).json()
+        assert (done["blobs"], done["left"]) == (1, 0)
+        eventually(
+            lambda: _get(uri)["lineage"]["operations"][-1]["state"] == "Succeeded", "the file that ADX takes now"
+        )
+        process.send_signal(signal.SIGINT)
+        output += process.communicate(timeout=GONE_SECONDS)[0]
+
+    assert process.returncode == 0
+    assert output.count(page) == 2
+    assert "weather-009.csv" in output
+
+
+def _get(url: str) -> Any:  # noqa: ANN401, JSON
+    return requests.get(url, timeout=30).json()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
