@@ -10,8 +10,10 @@ import { PERIODS, filterOf, href, opened, opening, read } from "./view.js";
 // Filters that let little through make pages that are nearly empty: so many are asked for at once, and not without end.
 const MOST_PAGES = 10;
 const ENOUGH = 50;
-// What a page brings that is looked at for news; the rest of what is loaded is asked for one by one while it is seen.
-const NEWEST = 50;
+// What is looked at for news, each row of which costs: as many as still run, between these bounds.
+// What runs beyond them is asked for one by one while it is seen.
+const FEWEST_NEWEST = 25;
+const MOST_NEWEST = 100;
 const MOST_SINGLES = 5;
 // Characters of an operation ID.
 const KEPT_END = 18;
@@ -144,10 +146,12 @@ export class OperationsList {
   /** The newest, down to what is known already; `isWhole` is false where there is more between. */
   async #newest() {
     const newest = this.#items[0]?.registeredAt;
+    const running = this.#items.slice(0, MOST_NEWEST).findLastIndex(({ state }) => state === "InProgress");
+    const limit = Math.max(FEWEST_NEWEST, running + 1);
     const items = [];
     let token = null;
     for (let page = 0; page < MOST_PAGES; page += 1) {
-      const answer = await api.operations({ ...this.#query, continuationToken: token }, NEWEST);
+      const answer = await api.operations({ ...this.#query, continuationToken: token }, limit);
       items.push(...answer.operations);
       token = answer.continuationToken;
       if (token === null) return { items, token, isWhole: true };
@@ -208,7 +212,7 @@ export class OperationsList {
     const { operationId, cluster, database, table, state, attempt, blobs, registeredAt, firstErrorCode } = operation;
     const open = opened(this.#view);
     const isOpen = open !== null && open.operationId === operationId && (!open.table || open.table === table);
-    const link = { href: href(opening(operation)), "data-operation": operationId, "aria-current": isOpen ? "true" : null };
+    const link = { href: href(opening(operation)), "data-operation": operationId, "aria-label": operationId, "aria-current": isOpen ? "true" : null };
     return h(
       "tr",
       { role: "row", "data-key": keyOf(operation), "aria-rowindex": place + 2, class: isOpen ? "is-open" : null },
@@ -230,7 +234,7 @@ const isSame = (one, other) => other !== undefined && keyOf(one) === keyOf(other
 /** An ID whose end stays to be seen where there is no room for all of it: its beginning is that of many others. */
 function ends(operationId) {
   const place = Math.max(0, operationId.length - KEPT_END);
-  return [h("span", { class: "head" }, operationId.slice(0, place)), h("span", { class: "tail" }, operationId.slice(place))];
+  return [h("span", { class: "head" }, operationId.slice(0, place)), operationId.slice(place)];
 }
 
 function blobsText(blobs) {

@@ -1,6 +1,7 @@
 """What is seen at a glance, and the list under it: loaded, filtered, searched, and kept true."""
 
 import re
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, expect
@@ -154,10 +155,11 @@ def test_a_change_appears_without_losing_the_place_the_focus_or_the_selection(ap
 
 
 def test_what_runs_and_is_not_among_the_newest_is_followed_while_it_is_seen(api: StandIn, visit: Opener) -> None:
-    old = api.operations[70]
+    old = api.operations[110]
     old |= {"state": "InProgress", "settledAt": None}
     page = visit()
     row = page.locator("#operations-table tr", has_text=old["operationId"])
+    page.get_by_role("button", name="Load more").click()
     page.locator("#loaded").scroll_into_view_if_needed()
     expect(row).to_contain_text("In progress")
     old |= {"state": "Succeeded", "settledAt": facts.text(datetime.now(UTC))}
@@ -167,15 +169,16 @@ def test_what_runs_and_is_not_among_the_newest_is_followed_while_it_is_seen(api:
 
 def test_what_the_app_has_pruned_goes(api: StandIn, visit: Opener) -> None:
     visit.are_failures_expected = True
-    old = api.operations[70]
+    old = api.operations[110]
     old |= {"state": "InProgress", "settledAt": None}
     page = visit()
-    expect_loaded(page, 100)
+    page.get_by_role("button", name="Load more").click()
+    expect_loaded(page, 120)
     page.locator("#loaded").scroll_into_view_if_needed()
     expect(page.locator("#operations-table")).to_contain_text(old["operationId"])
     api.operations.remove(old)
     pass_time(page, 11)
-    expect_loaded(page, 99)
+    expect_loaded(page, 119)
 
 
 def test_what_no_longer_fits_the_filter_goes(api: StandIn, visit: Opener) -> None:
@@ -193,7 +196,7 @@ def test_more_news_than_can_be_joined_begins_the_list_anew(api: StandIn, visit: 
     api.operations[:0] = [facts.operation(f"new-{place:04}", age=place / 100) for place in range(1200)]
     pass_time(page, 11)
     expect(rows(page).first).to_contain_text("new-0000")
-    expect(page.locator("#loaded")).to_contain_text("500 operations loaded")
+    expect(page.locator("#loaded")).to_contain_text("250 operations loaded")
 
 
 def test_while_nobody_looks_nothing_is_asked(api: StandIn, visit: Opener) -> None:
@@ -204,7 +207,10 @@ def test_while_nobody_looks_nothing_is_asked(api: StandIn, visit: Opener) -> Non
     api.asked.clear()
     pass_time(page, 300)
     assert api.asked == []
-    _hide(page, is_hidden=False)
+    with ExitStack() as stack:
+        for name in ("operations", "summary", "health"):
+            stack.enter_context(page.expect_response(re.compile(rf"/api/{name}(\?|$)")))
+        _hide(page, is_hidden=False)
     expect(page.locator("#heard")).to_contain_text("Live")
     assert {asked.path for asked in api.asked} >= {"operations", "summary", "health"}
 
