@@ -133,7 +133,7 @@ def get_openapi(request: func.HttpRequest) -> func.HttpResponse:
 @app.route("dashboard", methods=["GET"], trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
 def dashboard(request: func.HttpRequest) -> func.HttpResponse:
     """A person wants to look at it; the page holds no data."""
-    return _file(dashboard_files.serve(known=request.headers.get("if-none-match", "")))
+    return _file(dashboard_files.start(request.url, request.headers.get("if-none-match", "")))
 
 
 @app.function_name("dashboard_file")

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from local.installed_once import installed_once
@@ -33,14 +32,12 @@ def _found() -> Path | None:
     return next((Path(found) for name in NAMES if (found := shutil.which(name))), None)
 
 
-def _install(commands: Sequence[Sequence[str]] = INSTALLATION) -> None:
+def _install() -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise ProcessFailed(MISSING)
     print("installing Debian's chromium …", file=sys.stderr, flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in commands:
+    for command in INSTALLATION:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ProcessFailed(f"{' '.join(command)} ended with status {done.returncode}: {done.stderr}\n{MISSING}")
-    if not DEBIAN.is_file():
-        raise ProcessFailed(MISSING)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 FOLDER = Path(__file__).parent / "dashboard"
 START = "index.html"
@@ -42,7 +43,22 @@ class Reply:
     body: bytes = field(default=b"", repr=False)
 
 
-def serve(name: str = START, known: str = "") -> Reply:
+def start(url: str, known: str = "") -> Reply:
+    """Answers a request for the page itself.
+
+    Args:
+        url: As it was asked for.
+        known: As `serve` has it.
+
+    Returns:
+        The page; 308 to its own address where a slash stands at the end, by which the browser would miss its files.
+    """
+    if urlsplit(url).path.endswith("/"):
+        return Reply(308, {**_HEADERS, "Location": "../dashboard"})
+    return serve(START, known)
+
+
+def serve(name: str, known: str = "") -> Reply:
     """Answers a request for one of the files.
 
     Args:

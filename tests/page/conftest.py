@@ -1,18 +1,29 @@
 """The page in a real browser, on a stand-in for the API; whatever it complains of fails the test."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from local.chromium import ensure_chromium
+from local.processes import ProcessFailed
 from tests.page import axe, facts
 from tests.page.stand_in import StandIn, serving
 
+HERE = Path(__file__).parent
 VIOLATIONS = "addEventListener('securitypolicyviolation', event => console.error('CSP: ' + event.violatedDirective))"
 # The browser itself says this of every answer of 400 and more, and of every lost connection.
 EXPECTED = "Failed to load resource"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Installs the browser before the first test, whose time it is not to take; the fixture says why if it can't."""
+    if any(HERE in item.path.parents for item in session.items):
+        with suppress(ProcessFailed):
+            ensure_chromium()
 
 
 @pytest.fixture(scope="session")

@@ -121,8 +121,8 @@ def _application(state: StandIn) -> web.Application:
 
 
 async def _file(request: web.Request) -> web.Response:
-    name = request.match_info.get("file", dashboard_files.START)
-    reply = dashboard_files.serve(name, request.headers.get("If-None-Match", ""))
+    known, name = request.headers.get("If-None-Match", ""), request.match_info.get("file")
+    reply = dashboard_files.serve(name, known) if name else dashboard_files.start(str(request.url), known)
     return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
 

@@ -98,6 +98,8 @@ def test_the_files_come_with_their_headers_and_without_a_key(
     assert script.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
     known = requests.get(uri, headers={"If-None-Match": page.headers["ETag"]}, timeout=30)
     assert (known.status_code, known.content) == (304, b"")
+    slash = requests.get(f"{uri}/", timeout=30)
+    assert (slash.status_code, slash.url) == (200, uri)
     for path in ("/..%2fdashboard_files.py", "/nothing", "/page.js/more"):
         assert requests.get(uri + path, timeout=30).status_code == 404
     assert requests.post(uri, timeout=30).status_code == 404

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from shared.dashboard_files import FOLDER, serve
+from shared.dashboard_files import FOLDER, START, serve, start
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
@@ -18,7 +18,7 @@ def test_every_file_is_served_as_it_is_and_asked_for_anew_only_when_it_changed(p
 
 
 def test_the_headers_let_a_browser_do_nothing_but_what_the_page_needs() -> None:
-    for reply in (serve(), serve("page.js"), serve("nothing")):
+    for reply in (serve(START), serve("page.js"), serve("nothing")):
         policy = reply.headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; ")
         assert "require-trusted-types-for 'script'" in policy
@@ -26,6 +26,14 @@ def test_the_headers_let_a_browser_do_nothing_but_what_the_page_needs() -> None:
         assert "unsafe" not in policy
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         assert reply.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_the_page_has_one_address() -> None:
+    page = start("https://app.example/api/dashboard?a=b/")
+    assert (page.status, page.body) == (200, serve(START).body)
+    assert start("https://app.example/api/dashboard", page.headers["ETag"]).status == 304
+    slash = start("https://app.example/api/dashboard/?a=b")
+    assert (slash.status, slash.headers["Location"], slash.body) == (308, "../dashboard", b"")
 
 
 @pytest.mark.parametrize("name", ["../dashboard_files.py", "..", "", "page.js/", "/etc/passwd", "%2e%2e", "PAGE.JS"])
