@@ -51,6 +51,8 @@ class StandIn:
         operations: The newest first.
         blobs: Of an operation's ID; made to fit its counts where there are none.
         health: What it says of the app.
+        outstanding: What it measured to be outstanding.
+        is_complete: Whether the summary counts all.
         key: What it asks for, if anything.
         failing: The status, or 0 for a broken connection, that a path answers with instead; "" stands for all.
         refusal: The problem that a redrive is refused with.
@@ -62,6 +64,7 @@ class StandIn:
     blobs: dict[str, list[Json]] = field(default_factory=dict)
     health: Json = field(default_factory=facts.health)
     outstanding: Json | None = None
+    is_complete: bool = True
     key: str | None = None
     failing: dict[str, int] = field(default_factory=dict)
     refusal: Json | None = None
@@ -259,7 +262,7 @@ def _summary(state: StandIn, query: Query) -> Json:
         "until": facts.text(until),
         "bucketSeconds": seconds,
         "counted": len(found),
-        "isComplete": True,
+        "isComplete": state.is_complete,
         "buckets": list(_buckets(found, seconds)),
         "operations": {each.value: states[each] for each in OperationState},
         "blobs": {name: facts.total(ended, name) for name in ("succeeded", "failed", "inProgress", "canceled")},

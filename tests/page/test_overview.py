@@ -98,6 +98,26 @@ def test_filters_stand_in_the_address_and_back_works(api: StandIn, visit: Opener
     expect(rows(page)).to_have_count(len(wanted))
 
 
+def test_a_span_of_time_is_filled_in_as_local_time(api: StandIn, visit: Opener) -> None:
+    page = visit()
+    page.locator("#filters > summary").click()
+    page.get_by_label("From").fill("2026-07-01T12:30")
+    page.get_by_label("Until").fill("2026-07-01T14:00")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#empty")).to_contain_text("No operation matches these filters.")
+    expect(page.locator("#chips")).to_contain_text("1 Jul, 12:30")
+    asked = [each.query for each in api.asked if "until" in each.query and each.path == "operations"]
+    assert (asked[-1]["since"], asked[-1]["until"]) == ("2026-07-01T10:30:00Z", "2026-07-01T12:00:00Z")
+    page.locator("#filters > summary").click()
+    expect(page.get_by_label("From")).to_have_value("2026-07-01T12:30")
+
+
+def test_a_summary_that_does_not_count_all_says_so(api: StandIn, visit: Opener) -> None:
+    api.is_complete = False
+    page = visit()
+    expect(page.locator("#operations-total")).to_contain_text("(the newest 120; there are more)")
+
+
 def test_a_state_is_chosen_at_its_figure(api: StandIn, visit: Opener) -> None:
     wanted = sum(each["state"] == "PartiallySucceeded" for each in api.operations)
     page = visit()
