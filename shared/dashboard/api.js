@@ -26,7 +26,8 @@ export const summary = (query) => ask("summary", { query });
 export const errorCodes = () => ask("error-codes");
 
 /** An unhealthy app answers 503 with the same content. */
-export const health = () => ask("health", { isAnswer: (status, content) => status === 503 && Boolean(content?.checks) });
+export const health = () =>
+  ask("health", { isAnswer: (status, content) => status === 503 && Boolean(content?.checks) });
 
 export const operations = (query, limit = PAGE_OF_OPERATIONS) => ask("operations", { query: { ...query, limit } });
 
@@ -94,7 +95,11 @@ async function read(response) {
 function problemOf(response, content) {
   const { status } = response;
   // The host, which asks for keys, says no word; the app, which asks for a login, says why.
-  if (status === 401) return new Problem(401, content?.title ?? "A function key is needed", { detail: content?.detail, isLogin: Boolean(content) });
+  if (status === 401)
+    return new Problem(401, content?.title ?? "A function key is needed", {
+      detail: content?.detail,
+      isLogin: Boolean(content),
+    });
   if (response.ok) return new Problem(status, "The answer is not understood");
   const wait = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   const title = content?.title ?? `The answer's status was ${status}`;

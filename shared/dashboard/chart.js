@@ -40,7 +40,17 @@ export function showChart(figure, summary) {
   const unit = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / USUAL_FONT;
   const width = Math.max(240, Math.floor(figure.clientWidth));
   const height = Math.max(120, Math.floor(figure.clientHeight));
-  show(figure, drawing(filled(summary), { width, height, top: TOP * unit, foot: height - FOOT * unit, left: LEFT * unit, label: LABEL * unit }));
+  show(
+    figure,
+    drawing(filled(summary), {
+      width,
+      height,
+      top: TOP * unit,
+      foot: height - FOOT * unit,
+      left: LEFT * unit,
+      label: LABEL * unit,
+    }),
+  );
 }
 
 function drawing(bars, size) {
@@ -94,7 +104,13 @@ function column(bar, { x, step, scale, top, foot }) {
   });
   const narrow = { "data-action": "narrow", "data-since": iso(bar.at), "data-until": iso(bar.end) };
   const area = { class: "area", x, y: top, width: step, height: foot - top };
-  return svg("g", bar.total ? { class: "column", ...narrow } : {}, parts, svg("rect", area), svg("title", {}, words(bar)));
+  return svg(
+    "g",
+    bar.total ? { class: "column", ...narrow } : {},
+    parts,
+    svg("rect", area),
+    svg("title", {}, words(bar)),
+  );
 }
 
 function words(bar) {
@@ -121,7 +137,10 @@ export function showChartTable(table, summary) {
   const bars = filled(summary).filter((bar) => bar.total);
   const names = [...STATES.keys()].filter((name) => summary.operations[name]);
   const head = ["Time", ...names.map((name) => STATES.get(name).text)];
-  show(table.tHead, h("tr", {}, ...head.map((text, index) => h("th", { scope: "col", class: index ? "figure" : null }, text))));
+  show(
+    table.tHead,
+    h("tr", {}, ...head.map((text, index) => h("th", { scope: "col", class: index ? "figure" : null }, text))),
+  );
   show(
     table.tBodies[0],
     ...bars.reverse().map((bar) =>

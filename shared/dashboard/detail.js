@@ -24,7 +24,8 @@ const RETRY_STATES = new Map([
 const at = (id) => document.getElementById(id);
 
 /** A blob that nothing will be done about until a person says so. */
-export const isGivenUp = (blob) => blob.status === "Failed" && blob.errorCode !== ALREADY_INGESTED && GIVEN_UP.has(blob.retryState ?? "");
+export const isGivenUp = (blob) =>
+  blob.status === "Failed" && blob.errorCode !== ALREADY_INGESTED && GIVEN_UP.has(blob.retryState ?? "");
 
 export class Detail {
   #name = null;
@@ -40,7 +41,11 @@ export class Detail {
   constructor({ explanations, announce, redrive }) {
     Object.assign(this, { explanations, announce, redrive });
     this.panel = at("detail");
-    this.rows = new LongTable(at("blobs-table"), (blob) => this.#blobRow(blob), ({ blobKey }) => blobKey);
+    this.rows = new LongTable(
+      at("blobs-table"),
+      (blob) => this.#blobRow(blob),
+      ({ blobKey }) => blobKey,
+    );
     at("more-blobs").addEventListener("click", () => this.#loadMore());
     at("blob-status").addEventListener("change", () => go({ status: at("blob-status").value }));
     at("redrive").addEventListener("click", () => this.redrive(this.#operation, this.givenUp));
@@ -99,7 +104,10 @@ export class Detail {
 
   async #askBlobs(operation, turn) {
     const [page, scan] = await Promise.all([
-      api.blobs(operation, { status: this.#status, limit: Math.min(Math.max(100, this.#blobs.length), api.MOST_BLOBS) }),
+      api.blobs(operation, {
+        status: this.#status,
+        limit: Math.min(Math.max(100, this.#blobs.length), api.MOST_BLOBS),
+      }),
       operation.blobs.failed > 0 ? scanFailed(operation) : { failed: [], isWhole: true },
     ]);
     if (turn !== this.#turn) return;
@@ -157,8 +165,20 @@ export class Detail {
 
   #problemText() {
     const { title, detail, status } = this.#problem;
-    const search = h("a", { href: href({ op: "", opCluster: "", opDatabase: "", opTable: "", id: this.#name.operationId }), class: "button" }, "Search for this ID");
-    return [h("h3", {}, title), detail && h("p", {}, detail), status === 404 && h("p", {}, "It was never posted to this app, or its rows are older than the app keeps them."), search];
+    const search = h(
+      "a",
+      {
+        href: href({ op: "", opCluster: "", opDatabase: "", opTable: "", id: this.#name.operationId }),
+        class: "button",
+      },
+      "Search for this ID",
+    );
+    return [
+      h("h3", {}, title),
+      detail && h("p", {}, detail),
+      status === 404 && h("p", {}, "It was never posted to this app, or its rows are older than the app keeps them."),
+      search,
+    ];
   }
 
   #showLineage({ lineage, operationId, cluster, database, table }) {
@@ -170,9 +190,18 @@ export class Detail {
       ...all.map((each) => {
         const isThis = each.operationId === operationId;
         const target = href(opening({ operationId: each.operationId, cluster, database, table }));
-        const name = isThis ? h("b", { class: "id" }, each.operationId) : h("a", { href: target, class: "id" }, each.operationId);
-        const failed = each.blobs?.failed ? h("small", { class: "bad" }, `${counted(each.blobs.failed, "blob")} failed`) : null;
-        return h("li", { "data-key": each.operationId, "aria-current": isThis ? "true" : null }, h("p", {}, h("span", { class: "quiet" }, `Attempt ${each.attempt}`), badge(stateOf(each.state)), failed), name);
+        const name = isThis
+          ? h("b", { class: "id" }, each.operationId)
+          : h("a", { href: target, class: "id" }, each.operationId);
+        const failed = each.blobs?.failed
+          ? h("small", { class: "bad" }, `${counted(each.blobs.failed, "blob")} failed`)
+          : null;
+        return h(
+          "li",
+          { "data-key": each.operationId, "aria-current": isThis ? "true" : null },
+          h("p", {}, h("span", { class: "quiet" }, `Attempt ${each.attempt}`), badge(stateOf(each.state)), failed),
+          name,
+        );
       }),
     );
   }
@@ -180,7 +209,10 @@ export class Detail {
   #showErrors() {
     const groups = Map.groupBy(this.#failed, ({ errorCode }) => errorCode ?? "");
     at("errors-part").hidden = groups.size === 0;
-    say(at("errors-note"), this.#isScanWhole ? "" : `Counted in the first ${number(this.#failed.length)} failed blobs.`);
+    say(
+      at("errors-note"),
+      this.#isScanWhole ? "" : `Counted in the first ${number(this.#failed.length)} failed blobs.`,
+    );
     const ordered = [...groups].sort(([, one], [, other]) => other.length - one.length);
     show(at("errors"), ...ordered.map(([code, failed]) => this.#errorItem(code, failed)));
   }
@@ -191,7 +223,13 @@ export class Detail {
     return h(
       "li",
       { "data-key": code },
-      h("h4", {}, h("code", {}, code || "without a code"), " ", h("span", { class: "quiet" }, [counted(failed.length, "blob"), kinds].filter(Boolean).join(", "))),
+      h(
+        "h4",
+        {},
+        h("code", {}, code || "without a code"),
+        " ",
+        h("span", { class: "quiet" }, [counted(failed.length, "blob"), kinds].filter(Boolean).join(", ")),
+      ),
       about
         ? [h("p", {}, about.summary), about.advice && h("p", {}, h("b", {}, "What to do: "), about.advice)]
         : h("p", {}, "No explanation is known for this code. What ADX said of each blob stands below."),
@@ -206,13 +244,21 @@ export class Detail {
     if (isGone && part.contains(document.activeElement)) at("detail-title").focus();
     part.hidden = isGone;
     const blobs = `${isWhole ? "" : "At least "}${counted(count, "blob")}`;
-    say(at("redrive-text"), `${blobs} of this operation ${count === 1 ? "was" : "were"} given up. Once the cause is gone, have ${count === 1 ? "it" : "them"} tried again.`);
+    say(
+      at("redrive-text"),
+      `${blobs} of this operation ${count === 1 ? "was" : "were"} given up. Once the cause is gone, have ${count === 1 ? "it" : "them"} tried again.`,
+    );
   }
 
   #showBlobRows() {
     at("blobs-table").hidden = this.#blobs.length === 0;
     at("no-blobs").hidden = this.#blobs.length > 0;
-    say(at("no-blobs"), this.#status ? "No blob has this status." : "ADX has not named its blobs yet. They are listed once it has something to tell of them.");
+    say(
+      at("no-blobs"),
+      this.#status
+        ? "No blob has this status."
+        : "ADX has not named its blobs yet. They are listed once it has something to tell of them.",
+    );
     this.rows.show(this.#blobs);
     at("more-blobs").hidden = this.#token === null;
     say(at("blobs-loaded"), this.#blobs.length ? `${counted(this.#blobs.length, "blob")} loaded` : "");
@@ -223,9 +269,21 @@ export class Detail {
     return h(
       "tr",
       { role: "row", "data-key": blob.blobKey },
-      h("th", { scope: "row", role: "rowheader", class: "blob" }, link(blob.url ?? "", name), folder && h("small", { class: "quiet" }, folder)),
+      h(
+        "th",
+        { scope: "row", role: "rowheader", class: "blob" },
+        link(blob.url ?? "", name),
+        folder && h("small", { class: "quiet" }, folder),
+      ),
       h("td", { role: "cell" }, badge(statusOf(blob.status)), blob.retryState && h("small", {}, this.#retryText(blob))),
-      h("td", { role: "cell", class: "details" }, blob.errorCode && h("code", {}, blob.errorCode), blob.details && longText(blob.details), blob.redrivenBy && h("small", { class: "quiet" }, `Redriven by ${blob.redrivenBy}, `, time(blob.redrivenAt, { isShort: true }))),
+      h(
+        "td",
+        { role: "cell", class: "details" },
+        blob.errorCode && h("code", {}, blob.errorCode),
+        blob.details && longText(blob.details),
+        blob.redrivenBy &&
+          h("small", { class: "quiet" }, `Redriven by ${blob.redrivenBy}, `, time(blob.redrivenAt, { isShort: true })),
+      ),
     );
   }
 
@@ -255,7 +313,21 @@ function longText(text) {
 }
 
 function facts(operation) {
-  const { database, table, cluster, registeredAt, startTime, lastUpdated, settledAt, attempt, polls, correlationId, retriedBlobs, lastError, parentOperationId } = operation;
+  const {
+    database,
+    table,
+    cluster,
+    registeredAt,
+    startTime,
+    lastUpdated,
+    settledAt,
+    attempt,
+    polls,
+    correlationId,
+    retriedBlobs,
+    lastError,
+    parentOperationId,
+  } = operation;
   const took = settledAt && span(Date.parse(settledAt) - Date.parse(registeredAt));
   const rows = [
     ["Table", `${database} / ${table}`],
@@ -265,11 +337,28 @@ function facts(operation) {
     ["Last updated in ADX", lastUpdated && time(lastUpdated)],
     ["Ended", settledAt && [time(settledAt), h("span", { class: "quiet" }, ` after ${took}`)]],
     ["Attempt", number(attempt)],
-    ["Retry of", parentOperationId && h("a", { href: href(opening({ ...operation, operationId: parentOperationId })), class: "id" }, parentOperationId)],
+    [
+      "Retry of",
+      parentOperationId &&
+        h(
+          "a",
+          { href: href(opening({ ...operation, operationId: parentOperationId })), class: "id" },
+          parentOperationId,
+        ),
+    ],
     ["Put up for a retry", retriedBlobs ? counted(retriedBlobs, "blob") : null],
     ["Polls", number(polls)],
     ["Correlation ID", correlationId],
     ["Last error", lastError && longText(lastError)],
   ];
-  return rows.filter(([, value]) => value).map(([name, value]) => h("div", { "data-key": name, class: name === "Last error" ? "wide" : null }, h("dt", {}, name), h("dd", {}, value)));
+  return rows
+    .filter(([, value]) => value)
+    .map(([name, value]) =>
+      h(
+        "div",
+        { "data-key": name, class: name === "Last error" ? "wide" : null },
+        h("dt", {}, name),
+        h("dd", {}, value),
+      ),
+    );
 }

@@ -12,7 +12,9 @@ const at = (id) => document.getElementById(id);
 export function prepare() {
   show(
     at("state-choices"),
-    ...[...STATES].map(([name, about]) => h("label", { class: "choice" }, h("input", { type: "checkbox", name: "state", value: name }), badge(about))),
+    ...[...STATES].map(([name, about]) =>
+      h("label", { class: "choice" }, h("input", { type: "checkbox", name: "state", value: name }), badge(about)),
+    ),
   );
   const form = at("filter-form");
   form.addEventListener("submit", (event) => {
@@ -80,7 +82,11 @@ export function showFilters(view) {
   for (const name of ["since", "until"]) form.elements[name].value = localMinute(view[name]);
   if (document.activeElement !== at("search-id")) at("search-id").value = view.id;
   const chips = [...chipsOf(view)];
-  show(at("chips"), ...chips, chips.length > 1 && h("li", { "data-key": "all" }, h("a", { href: href(noFilter()) }, "Clear all")));
+  show(
+    at("chips"),
+    ...chips,
+    chips.length > 1 && h("li", { "data-key": "all" }, h("a", { href: href(noFilter()) }, "Clear all")),
+  );
   at("chips").hidden = chips.length === 0;
 }
 
@@ -89,18 +95,38 @@ function* chipsOf(view) {
   if (view.code) yield chip("code", `Error ${view.code}`, { code: "" });
   const place = [view.cluster && hostOf(view.cluster), view.database, view.table].filter(Boolean).join(" / ");
   if (place) yield chip("place", place, { cluster: "", database: "", table: "" });
-  if (view.since || view.until) yield chip("time", [view.since ? time(view.since, { isShort: true }) : "…", " – ", view.until ? time(view.until, { isShort: true }) : "now"], { since: "", until: "" });
+  if (view.since || view.until)
+    yield chip(
+      "time",
+      [
+        view.since ? time(view.since, { isShort: true }) : "…",
+        " – ",
+        view.until ? time(view.until, { isShort: true }) : "now",
+      ],
+      { since: "", until: "" },
+    );
   if (view.id) yield chip("id", `ID begins with ${view.id}`, { id: "" });
 }
 
 function stateWords(text) {
   const names = text.split(",");
-  if (names.length === NOT_SUCCEEDED.length && NOT_SUCCEEDED.every((name) => names.includes(name))) return "Not succeeded";
+  if (names.length === NOT_SUCCEEDED.length && NOT_SUCCEEDED.every((name) => names.includes(name)))
+    return "Not succeeded";
   return names.map((name) => stateOf(name).text).join(", ");
 }
 
 const chip = (key, words, changes) =>
-  h("li", { "data-key": key }, h("a", { class: "chip", href: href(changes) }, h("span", { class: "unseen" }, "Remove the filter "), h("span", {}, words), h("span", { "aria-hidden": "true" }, "×")));
+  h(
+    "li",
+    { "data-key": key },
+    h(
+      "a",
+      { class: "chip", href: href(changes) },
+      h("span", { class: "unseen" }, "Remove the filter "),
+      h("span", {}, words),
+      h("span", { "aria-hidden": "true" }, "×"),
+    ),
+  );
 
 /** A moment as the browser's own fields want it: local, to the minute. */
 function localMinute(iso) {

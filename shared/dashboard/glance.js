@@ -56,7 +56,11 @@ export function showBlobs(place, blobs) {
     x += width;
     return svg("rect", { class: `bar ${kind}`, x: x - width, width, height: 10 });
   });
-  const bar = svg("svg", { class: "meter", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, parts);
+  const bar = svg(
+    "svg",
+    { class: "meter", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+    parts,
+  );
   const rows = [...OUTCOMES].map(([name, about]) =>
     h(
       "div",
@@ -65,7 +69,12 @@ export function showBlobs(place, blobs) {
       h("dd", {}, h("span", { class: "figure" }, number(blobs[name])), h("small", {}, share(blobs[name] ?? 0, total))),
     ),
   );
-  show(place, h("p", { class: "big" }, h("b", {}, number(total)), total === 1 ? " blob" : " blobs"), bar, h("dl", { class: "shares" }, rows));
+  show(
+    place,
+    h("p", { class: "big" }, h("b", {}, number(total)), total === 1 ? " blob" : " blobs"),
+    bar,
+    h("dl", { class: "shares" }, rows),
+  );
 }
 
 function showOutstanding(outstanding) {
@@ -82,7 +91,12 @@ function showOutstanding(outstanding) {
     h(
       "dl",
       { class: "shares" },
-      h("div", {}, h("dt", {}, "Oldest for"), h("dd", { title: oldestRegisteredAt && utc(oldestRegisteredAt) }, oldest)),
+      h(
+        "div",
+        {},
+        h("dt", {}, "Oldest for"),
+        h("dd", { title: oldestRegisteredAt && utc(oldestRegisteredAt) }, oldest),
+      ),
       h("div", { class: overdue ? "warn" : null }, h("dt", {}, "Overdue for a poll"), h("dd", {}, number(overdue))),
       h("div", {}, h("dt", {}, "Measured"), h("dd", {}, time(measuredAt, { isShort: true }))),
     ),
@@ -108,7 +122,12 @@ function failureRow(failure, explanations, isClusterShown) {
   return h(
     "tr",
     { "data-key": [errorCode, cluster, database, table].join("\n"), role: "row" },
-    h("th", { scope: "row", role: "rowheader" }, h("a", { href: href(target) }, errorCode || "without a code"), about && h("p", {}, about.summary)),
+    h(
+      "th",
+      { scope: "row", role: "rowheader" },
+      h("a", { href: href(target) }, errorCode || "without a code"),
+      about && h("p", {}, about.summary),
+    ),
     h("td", { role: "cell", "data-label": "Table", title: cluster }, where),
     h("td", { role: "cell", "data-label": "Operations", class: "figure" }, number(failure.operations)),
     h("td", { role: "cell", "data-label": "Failed blobs", class: "figure" }, number(failure.failedBlobs)),

@@ -20,11 +20,24 @@ export function showHealth({ status, checkedAt, checks }) {
   const isHealthy = status === "healthy";
   const all = Object.entries(checks);
   const bad = all.filter(([, check]) => check.isHealthy === false);
-  show(at("health-word"), h("span", { class: "badge" }, sign(isHealthy ? good : STATES.get("Failed")), isHealthy ? "Healthy" : "Unhealthy"));
-  show(at("health-checks"), h("dl", { class: "checks" }, all.map(([name, check]) => checkItem(name, check))), h("p", { class: "quiet" }, "Checked ", time(checkedAt, { isShort: true })));
+  show(
+    at("health-word"),
+    h("span", { class: "badge" }, sign(isHealthy ? good : STATES.get("Failed")), isHealthy ? "Healthy" : "Unhealthy"),
+  );
+  show(
+    at("health-checks"),
+    h(
+      "dl",
+      { class: "checks" },
+      all.map(([name, check]) => checkItem(name, check)),
+    ),
+    h("p", { class: "quiet" }, "Checked ", time(checkedAt, { isShort: true })),
+  );
   at("unhealthy").hidden = isHealthy;
   if (isHealthy) return;
-  const reasons = bad.map(([name, check]) => h("li", { "data-key": name }, h("b", {}, `${nameOf(name)}: `), check.detail || "not healthy"));
+  const reasons = bad.map(([name, check]) =>
+    h("li", { "data-key": name }, h("b", {}, `${nameOf(name)}: `), check.detail || "not healthy"),
+  );
   show(at("unhealthy"), h("p", {}, h("b", {}, "The app is not healthy.")), h("ul", {}, reasons));
 }
 
@@ -36,5 +49,10 @@ export function healthUnknown() {
 
 function checkItem(name, check) {
   const isGood = check.isHealthy !== false;
-  return h("div", { "data-key": name }, h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : STATES.get("Failed")), nameOf(name))), h("dd", {}, check.detail || (isGood ? "Fine." : "Not healthy.")));
+  return h(
+    "div",
+    { "data-key": name },
+    h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : STATES.get("Failed")), nameOf(name))),
+    h("dd", {}, check.detail || (isGood ? "Fine." : "Not healthy.")),
+  );
 }

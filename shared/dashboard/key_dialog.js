@@ -23,7 +23,8 @@ export class KeyDialog {
     if (this.dialog.open) return;
     const isRefused = Boolean(key.current());
     at("key-refused").hidden = !isRefused;
-    if (isRefused) show(at("key-refused"), h("b", {}, "The key was refused."), " It may be of another app, or renewed since.");
+    if (isRefused)
+      show(at("key-refused"), h("b", {}, "The key was refused."), " It may be of another app, or renewed since.");
     say(at("key-title"), isRefused ? "Another function key, please" : "A function key, please");
     key.forget();
     this.dialog.showModal();

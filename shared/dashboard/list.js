@@ -35,13 +35,17 @@ export function queryOf(view, now) {
   };
 }
 
+/** When it was registered, for comparing: without its Z, which stands after a fraction's point. */
+const moment = ({ registeredAt }) => registeredAt.slice(0, -1);
+
 /** Puts what a page from the top shows in the place of what was known of its span; the newest first. */
 export function merged(known, page, reachesEnd) {
-  const fresh = new Map(page.map((each) => [keyOf(each), each]));
-  const oldest = page.at(-1)?.registeredAt;
-  const isCovered = ({ registeredAt }) => reachesEnd || (oldest !== undefined && registeredAt > oldest);
+  const fresh = new Set(page.map(keyOf));
+  const isCovered = (each) => reachesEnd || (page.length > 0 && moment(each) > moment(page.at(-1)));
   const kept = known.filter((each) => !fresh.has(keyOf(each)) && !isCovered(each));
-  return [...page, ...kept].sort((one, other) => (one.registeredAt < other.registeredAt ? 1 : one.registeredAt > other.registeredAt ? -1 : 0));
+  return [...page, ...kept].sort((one, other) =>
+    moment(one) < moment(other) ? 1 : moment(one) > moment(other) ? -1 : 0,
+  );
 }
 
 export class OperationsList {
@@ -83,20 +87,32 @@ export class OperationsList {
       if (turn !== this.#turn) return;
       this.#isLoading = false;
       this.#take(first.items, first.token);
-      this.announce(this.#items.length || this.#token ? `${counted(this.#items.length, "operation")} shown` : "No operation matches");
+      this.announce(
+        this.#items.length || this.#token
+          ? `${counted(this.#items.length, "operation")} shown`
+          : "No operation matches",
+      );
       return;
     }
     const { items, token, isWhole } = await this.#newest();
-    // Where too much is new to join it to what was loaded, the list begins anew from the top.
-    const joined = isWhole ? merged(this.#items, items, token === null) : items;
-    const singles = await this.#seenAndRunning(joined, items);
+    const join = () => (isWhole ? merged(this.#items, items, token === null) : items);
+    const singles = await this.#seenAndRunning(join(), items);
     if (turn !== this.#turn) return;
     const before = this.#items;
-    this.#take(joined.flatMap((each) => singles.get(keyOf(each)) ?? [each]), isWhole ? this.#token : token);
-    if (before.length !== this.#items.length || before.some((each, index) => !isSame(each, this.#items[index]))) this.onChange();
+    // Only now, since more may have been loaded meanwhile.
+    const joined = join();
+    // Too much is new to join it to what was loaded: the list begins anew, and more of the old one is no longer wanted.
+    if (!isWhole) this.#turn += 1;
+    this.#take(
+      joined.flatMap((each) => singles.get(keyOf(each)) ?? [each]),
+      isWhole ? this.#token : token,
+    );
+    if (before.length !== this.#items.length || before.some((each, index) => !isSame(each, this.#items[index])))
+      this.onChange();
   }
 
   async loadMore() {
+    if (this.more.hasAttribute("aria-disabled")) return;
     const turn = this.#turn;
     const first = this.#items.length;
     this.more.setAttribute("aria-disabled", "true");
@@ -105,10 +121,13 @@ export class OperationsList {
     try {
       const { items, token } = await this.#pages(this.#token, ENOUGH);
       if (turn !== this.#turn) return;
+      const hadFocus = document.activeElement === this.more;
       const known = new Set(this.#items.map(keyOf));
       this.#take([...this.#items, ...items.filter((each) => !known.has(keyOf(each)))], token);
       this.announce(`${counted(this.#items.length - first, "more operation")} loaded`);
       say(note, "");
+      // The button goes with the last page: the focus goes on with what it has brought.
+      if (hadFocus && token === null && this.#items[first]) this.linkOf(this.#items[first])?.focus();
     } catch (problem) {
       say(note, `More could not be loaded. ${problem.message}. Try again.`);
       this.announce(note.textContent);
@@ -125,7 +144,9 @@ export class OperationsList {
   }
 
   linkOf(name) {
-    return [...this.table.querySelectorAll("a[data-operation]")].find((each) => each.dataset.operation === name.operationId);
+    return [...this.table.querySelectorAll("a[data-operation]")].find(
+      (each) => each.dataset.operation === name.operationId,
+    );
   }
 
   get known() {
@@ -145,7 +166,7 @@ export class OperationsList {
 
   /** The newest, down to what is known already; `isWhole` is false where there is more between. */
   async #newest() {
-    const newest = this.#items[0]?.registeredAt;
+    const newest = this.#items[0];
     const running = this.#items.slice(0, MOST_NEWEST).findLastIndex(({ state }) => state === "InProgress");
     const limit = Math.max(FEWEST_NEWEST, running + 1);
     const items = [];
@@ -155,7 +176,8 @@ export class OperationsList {
       items.push(...answer.operations);
       token = answer.continuationToken;
       if (token === null) return { items, token, isWhole: true };
-      if (newest !== undefined && answer.operations.some((each) => each.registeredAt <= newest)) return { items, token, isWhole: true };
+      if (newest !== undefined && answer.operations.some((each) => moment(each) <= moment(newest)))
+        return { items, token, isWhole: true };
       // With nothing loaded there is nothing to join it to.
       if (newest === undefined && items.length >= ENOUGH) break;
     }
@@ -169,7 +191,9 @@ export class OperationsList {
   async #seenAndRunning(joined, newest) {
     const asked = new Set(newest.map(keyOf));
     const seen = new Set(this.rows.shown.map(keyOf));
-    const running = joined.filter((each) => each.state === "InProgress" && seen.has(keyOf(each)) && !asked.has(keyOf(each)));
+    const running = joined.filter(
+      (each) => each.state === "InProgress" && seen.has(keyOf(each)) && !asked.has(keyOf(each)),
+    );
     const start = running.length ? this.#single % running.length : 0;
     const some = [...running.slice(start), ...running.slice(0, start)].slice(0, MOST_SINGLES);
     this.#single = start + some.length;
@@ -179,7 +203,11 @@ export class OperationsList {
       return [keyOf(each), states && !states.includes(operation.state) ? [] : [operation]];
     };
     const answers = await Promise.allSettled(some.map(ask));
-    return new Map(answers.flatMap(({ status, value, reason }, place) => (status === "fulfilled" ? [value] : reason.status === 404 ? [[keyOf(some[place]), []]] : [])));
+    return new Map(
+      answers.flatMap(({ status, value, reason }, place) =>
+        status === "fulfilled" ? [value] : reason.status === 404 ? [[keyOf(some[place]), []]] : [],
+      ),
+    );
   }
 
   #take(items, token) {
@@ -196,7 +224,8 @@ export class OperationsList {
     const row = this.table.contains(focused) ? focused.closest("tr")?.rowIndex : undefined;
     this.rows.show(this.#items);
     // A row that had the focus and is gone hands it to the one in its place.
-    if (row !== undefined && !focused.isConnected) (this.table.rows[Math.min(row, this.table.rows.length - 1)]?.querySelector("a") ?? this.table).focus();
+    if (row !== undefined && !focused.isConnected)
+      (this.table.rows[Math.min(row, this.table.rows.length - 1)]?.querySelector("a") ?? this.table).focus();
     this.table.hidden = isEmpty;
     this.section.querySelector("#skeleton").hidden = !this.#isLoading;
     const empty = this.section.querySelector("#empty");
@@ -205,19 +234,34 @@ export class OperationsList {
     this.more.hidden = this.#isLoading || this.#token === null;
     if (!this.more.hasAttribute("aria-disabled")) say(this.more, isEmpty ? "Look further back" : "Load more");
     const end = this.#items.length > ENOUGH ? "These are all." : "";
-    say(this.section.querySelector("#loaded"), this.#isLoading || isEmpty ? "" : `${counted(this.#items.length, "operation")} loaded. ${this.#token === null ? end : ""}`);
+    say(
+      this.section.querySelector("#loaded"),
+      this.#isLoading || isEmpty
+        ? ""
+        : `${counted(this.#items.length, "operation")} loaded. ${this.#token === null ? end : ""}`,
+    );
   }
 
   #row(operation, place) {
     const { operationId, cluster, database, table, state, attempt, blobs, registeredAt, firstErrorCode } = operation;
     const open = opened(this.#view);
     const isOpen = open !== null && open.operationId === operationId && (!open.table || open.table === table);
-    const link = { href: href(opening(operation)), "data-operation": operationId, "aria-label": operationId, "aria-current": isOpen ? "true" : null };
+    const link = {
+      href: href(opening(operation)),
+      "data-operation": operationId,
+      "aria-label": operationId,
+      "aria-current": isOpen ? "true" : null,
+    };
     return h(
       "tr",
       { role: "row", "data-key": keyOf(operation), "aria-rowindex": place + 2, class: isOpen ? "is-open" : null },
       cell("state", badge(stateOf(state))),
-      h("th", { scope: "row", role: "rowheader", class: "id" }, h("a", link, ends(operationId)), attempt > 1 && h("small", { class: "tag" }, `attempt ${attempt}`)),
+      h(
+        "th",
+        { scope: "row", role: "rowheader", class: "id" },
+        h("a", link, ends(operationId)),
+        attempt > 1 && h("small", { class: "tag" }, `attempt ${attempt}`),
+      ),
       cell("place", h("span", { title: hostOf(cluster) }, `${database} / ${table}`)),
       cell("blobs figure", blobsText(blobs)),
       cell("error", firstErrorCode && h("code", {}, firstErrorCode)),
@@ -229,7 +273,8 @@ export class OperationsList {
 
 const cell = (name, ...content) => h("td", { role: "cell", class: name }, ...content);
 
-const isSame = (one, other) => other !== undefined && keyOf(one) === keyOf(other) && JSON.stringify(one) === JSON.stringify(other);
+const isSame = (one, other) =>
+  other !== undefined && keyOf(one) === keyOf(other) && JSON.stringify(one) === JSON.stringify(other);
 
 /** An ID whose end stays to be seen where there is no room for all of it: its beginning is that of many others. */
 function ends(operationId) {
@@ -240,19 +285,42 @@ function ends(operationId) {
 function blobsText(blobs) {
   const total = blobs.succeeded + blobs.failed + blobs.inProgress + blobs.canceled;
   if (!total) return h("span", { class: "quiet" }, "–");
-  return [`${number(blobs.succeeded)} of ${number(total)}`, blobs.failed > 0 && h("small", { class: "bad" }, `${number(blobs.failed)} failed`)];
+  return [
+    `${number(blobs.succeeded)} of ${number(total)}`,
+    blobs.failed > 0 && h("small", { class: "bad" }, `${number(blobs.failed)} failed`),
+  ];
 }
 
 /** How long it took; of what still runs only whole minutes, so that a row that did not change stays as it is. */
 export function took({ registeredAt, settledAt }) {
   const end = settledAt ? Date.parse(settledAt) : Date.now();
   const length = end - Date.parse(registeredAt);
-  return settledAt ? span(length) : length < 60_000 ? "just begun" : `${span(Math.floor(length / 60_000) * 60_000)} so far`;
+  return settledAt
+    ? span(length)
+    : length < 60_000
+      ? "just begun"
+      : `${span(Math.floor(length / 60_000) * 60_000)} so far`;
 }
 
 function emptiness(view, isMore) {
-  const clear = h("a", { href: href({ ...Object.fromEntries(Object.keys(filterOf(view)).map((name) => [name, ""])) }), class: "button" }, "Clear the filters");
-  if (view.id) return [h("h3", {}, "No operation ID begins with “", h("span", { class: "said" }, view.id), "”."), h("p", {}, "Searched in all time, in capital and small letters as typed. Was it posted to the app's queue?"), clear];
-  if (Object.values(filterOf(view)).some(Boolean)) return [h("h3", {}, isMore ? "Nothing among the newest matches these filters." : "No operation matches these filters."), clear];
-  return [h("h3", {}, `No operation in the last ${PERIODS.get(view.period).text}.`), h("p", {}, "Post an operation ID to the queue ", h("code", {}, "ingestion-operations"), ", and it appears here.")];
+  const clear = h(
+    "a",
+    { href: href({ ...Object.fromEntries(Object.keys(filterOf(view)).map((name) => [name, ""])) }), class: "button" },
+    "Clear the filters",
+  );
+  if (view.id)
+    return [
+      h("h3", {}, "No operation ID begins with “", h("span", { class: "said" }, view.id), "”."),
+      h("p", {}, "Searched in all time, in capital and small letters as typed. Was it posted to the app's queue?"),
+      clear,
+    ];
+  if (Object.values(filterOf(view)).some(Boolean))
+    return [
+      h("h3", {}, isMore ? "Nothing among the newest matches these filters." : "No operation matches these filters."),
+      clear,
+    ];
+  return [
+    h("h3", {}, `No operation in the last ${PERIODS.get(view.period).text}.`),
+    h("p", {}, "Post an operation ID to the queue ", h("code", {}, "ingestion-operations"), ", and it appears here."),
+  ];
 }

@@ -8,7 +8,10 @@ const KEPT_AROUND = "1000px 0px";
 /** Shows items in groups of rows, each a tbody; only groups near the screen have their rows in the document. */
 export class LongTable {
   #groups = [];
-  #observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: KEPT_AROUND, scrollMargin: KEPT_AROUND });
+  #observer = new IntersectionObserver((entries) => this.#seen(entries), {
+    rootMargin: KEPT_AROUND,
+    scrollMargin: KEPT_AROUND,
+  });
 
   /** @param row makes an item's tr with its data-key, from the item and its place; @param keyOf names an item. */
   constructor(table, row, keyOf) {

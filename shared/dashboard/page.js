@@ -31,7 +31,11 @@ const explained = () => explanations ?? new Map();
 const list = new OperationsList({ section: at("operations"), announce, onChange: () => questions.summary.now() });
 const keyDialog = new KeyDialog(() => live.askAll());
 const redrive = new RedriveDialog({ onDone: () => live.askAll(), onRefused: () => keyDialog.ask() });
-const detail = new Detail({ explanations: explained, announce, redrive: (operation, givenUp) => redrive.ask(operation, givenUp) });
+const detail = new Detail({
+  explanations: explained,
+  announce,
+  redrive: (operation, givenUp) => redrive.ask(operation, givenUp),
+});
 const live = new Live({ changed: showConnection, refused: (problem) => problem.isLogin || keyDialog.ask() });
 const questions = {
   operations: live.add("The operations", EVERY.operations, async () => {
@@ -47,7 +51,10 @@ async function askSummary() {
   const period = view.period;
   const until = new Date();
   const since = new Date(until - PERIODS.get(period).ms);
-  const [answer] = await Promise.all([api.summary({ since: since.toISOString(), until: until.toISOString() }), askExplanations()]);
+  const [answer] = await Promise.all([
+    api.summary({ since: since.toISOString(), until: until.toISOString() }),
+    askExplanations(),
+  ]);
   if (period !== view.period) return;
   summary = { ...answer, period };
   glance.showSummary(summary, explained());
@@ -71,7 +78,8 @@ function look() {
   glance.showPeriod(view);
   filters.showFilters(view);
   if (summary) glance.showSummary(summary, explained());
-  const isOtherList = view.period !== before.period || JSON.stringify(filterOf(view)) !== JSON.stringify(filterOf(before));
+  const isOtherList =
+    view.period !== before.period || JSON.stringify(filterOf(view)) !== JSON.stringify(filterOf(before));
   if (isOtherList) {
     list.reset();
     questions.operations.now();
@@ -123,14 +131,22 @@ function showConnection() {
 
 function showFailing({ name, problem, nextAt }, lastHeard) {
   if (problem.status === 401) {
-    const what = problem.isLogin ? "You are signed out. Reload the page to sign in." : "Without a function key nothing can be shown.";
+    const what = problem.isLogin
+      ? "You are signed out. Reload the page to sign in."
+      : "Without a function key nothing can be shown.";
     show(at("connection-text"), h("b", {}, what), problem.detail && ` ${problem.detail}`);
     say(at("try-now"), problem.isLogin ? "Reload" : "Enter a key");
     return;
   }
   const heard = lastHeard ? ` What is shown is as of ${clock(lastHeard)}.` : "";
   const next = nextAt ? ` Next try at ${clock(nextAt)}.` : "";
-  show(at("connection-text"), h("b", {}, `${name} can't be had.`), ` ${problem.message}.`.replace("..", "."), heard, next);
+  show(
+    at("connection-text"),
+    h("b", {}, `${name} can't be had.`),
+    ` ${problem.message}.`.replace("..", "."),
+    heard,
+    next,
+  );
   say(at("try-now"), "Try now");
 }
 
@@ -174,7 +190,8 @@ function start() {
     key.forget();
     live.askAll();
   });
-  for (const each of document.querySelectorAll("[data-period-link]")) each.href = href({ period: each.dataset.periodLink });
+  for (const each of document.querySelectorAll("[data-period-link]"))
+    each.href = href({ period: each.dataset.periodLink });
   list.reset();
   look();
   live.askAll();

@@ -30,7 +30,11 @@ export class RedriveDialog {
     this.#operation = operation;
     this.#isDone = false;
     say(at("redrive-title"), `Try ${isWhole ? "" : "at least "}${counted(count, "blob")} again?`);
-    show(at("redrive-operation"), `${operation.database} / ${operation.table}, operation `, h("span", { class: "id" }, operation.operationId));
+    show(
+      at("redrive-operation"),
+      `${operation.database} / ${operation.table}, operation `,
+      h("span", { class: "id" }, operation.operationId),
+    );
     at("redrive-question").hidden = false;
     at("redrive-cancel").hidden = false;
     at("redrive-outcome").hidden = true;
@@ -56,7 +60,13 @@ export class RedriveDialog {
         this.onRefused();
       }
       const isUnknown = problem.status === 0 || problem.status >= 500;
-      this.#show("bad", h("b", {}, problem.title), problem.detail && h("p", {}, problem.detail), isUnknown && h("p", {}, "It may have been done in part. The same request again completes it, and does nothing twice."));
+      this.#show(
+        "bad",
+        h("b", {}, problem.title),
+        problem.detail && h("p", {}, problem.detail),
+        isUnknown &&
+          h("p", {}, "It may have been done in part. The same request again completes it, and does nothing twice."),
+      );
       say(at("redrive-act"), "Try once more");
     } finally {
       at("redrive-act").removeAttribute("aria-disabled");
@@ -73,8 +83,12 @@ export class RedriveDialog {
 }
 
 function doneText({ redriveId, blobs, left }) {
-  const done = blobs ? `${counted(blobs, "blob")} ${blobs === 1 ? "is" : "are"} on the retry queue.` : "Nothing was left to redrive.";
-  const rest = left ? ` ${counted(left, "blob")} that the app has given up ${left === 1 ? "is" : "are"} left.` : " None is left.";
+  const done = blobs
+    ? `${counted(blobs, "blob")} ${blobs === 1 ? "is" : "are"} on the retry queue.`
+    : "Nothing was left to redrive.";
+  const rest = left
+    ? ` ${counted(left, "blob")} that the app has given up ${left === 1 ? "is" : "are"} left.`
+    : " None is left.";
   return [
     h("b", {}, done),
     h("p", {}, blobs || left ? rest : " Others may have been first."),

@@ -4,7 +4,7 @@ import re
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page import facts
 from tests.page.conftest import Opener, expect_loaded, open_operation, pass_time, rows
@@ -185,6 +185,31 @@ def test_what_runs_and_is_not_among_the_newest_is_followed_while_it_is_seen(api:
     old |= {"state": "Succeeded", "settledAt": facts.text(datetime.now(UTC))}
     pass_time(page, 11)
     expect(row).to_contain_text("Succeeded")
+
+
+def test_more_that_is_loaded_while_news_is_asked_for_stays(api: StandIn, visit: Opener) -> None:
+    api.operations = facts.many(250)
+    old = api.operations[110]
+    old |= {"state": "InProgress", "settledAt": None}
+    page = visit()
+    page.get_by_role("button", name="Load more").click()
+    expect_loaded(page, 200)
+    page.locator("#operations-table tr", has_text=old["operationId"]).scroll_into_view_if_needed()
+    held: list[Route] = []
+    pattern = f"**/api/operations/{old['operationId']}?**"
+    page.route(pattern, lambda route: held.append(route))  # noqa: PLW0108, Playwright marks what it is given
+    with page.expect_request(pattern):
+        pass_time(page, 11)
+    more = page.get_by_role("button", name="Load more")
+    more.focus()
+    page.keyboard.press("Enter")
+    expect_loaded(page, 250)
+    expect(page.locator(f'a[data-operation="{api.operations[200]["operationId"]}"]')).to_be_focused()
+    (route,) = held
+    old |= {"state": "Succeeded", "settledAt": facts.text(datetime.now(UTC))}
+    route.continue_()
+    expect(page.locator("#operations-table tr", has_text=old["operationId"])).to_contain_text("Succeeded")
+    expect_loaded(page, 250)
 
 
 def test_what_the_app_has_pruned_goes(api: StandIn, visit: Opener) -> None:
