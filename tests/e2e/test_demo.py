@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -76,12 +77,14 @@ def test_every_check_holds_and_the_summary_says_what_became_of_the_files() -> No
 
 
 @pytest.mark.timeout(DEMO_SECONDS)
-def test_open_shows_the_page_all_the_time_and_leaves_something_to_try_again() -> None:
+def test_open_shows_the_page_all_the_time_and_leaves_something_to_try_again(tmp_path: Path) -> None:
     with demo("--open") as process:
         output = read_until(process, "/api/dashboard")
         page = re.findall(r"http://127\.0\.0\.1:\d+/api/dashboard", output)[0]
         assert "<title>ADX ingestion tracker</title>" in requests.get(page, timeout=30).text
         output += read_until(process, "Ctrl-C stops everything")
+        pictures = [sys.executable, "-m", "local.screenshot", page, "--to", str(tmp_path)]
+        subprocess.run(pictures, cwd=REPOSITORY, check=True, timeout=60)
         api = page.removesuffix("/dashboard")
         (failed,) = _get(f"{api}/operations?table=Weather&state=PartiallySucceeded")["operations"]
         uri = f"{api}/operations/{quote(failed['operationId'], safe='')}"
@@ -95,6 +98,7 @@ def test_open_shows_the_page_all_the_time_and_leaves_something_to_try_again() ->
 
     assert process.returncode == 0
     assert output.count(page) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dashboard-dark.png", "dashboard.png"]
     assert "weather-009.csv" in output
 
 
