@@ -20,7 +20,7 @@ def installed_once(folder: Path, wanted: Iterable[Path], program: Path, install:
         The whole path of the program.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / "lock"):
+    with locked(folder / "lock"):
         fingerprint = hashlib.sha256(b"".join(file.read_bytes() for file in wanted)).hexdigest()
         mark = folder / "installed"
         if not (mark.is_file() and mark.read_text() == fingerprint and (folder / program).is_file()):
@@ -31,8 +31,12 @@ def installed_once(folder: Path, wanted: Iterable[Path], program: Path, install:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock that other processes wait for; it is gone with its holder."""
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock that other processes wait for; it is gone with its holder.
+
+    Args:
+        path: The file that it is held on.
+    """
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

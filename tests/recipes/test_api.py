@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.functions_host import FunctionsHost
-from tests.recipes import pages
+from tests.recipes import pages, tools
 from tests.recipes.local_cloud import APP
 from tests.support.world import World, eventually
 
@@ -42,8 +42,9 @@ def test_the_command_with_curl_posts_an_operation(world: World, tmp_path: Path) 
     assert run(["sh", "-e", str(script)]).returncode != 0
 
 
-@pytest.mark.skipif(shutil.which("mcs") is None or shutil.which("mono") is None, reason="Mono is not on the PATH")
 def test_the_program_in_csharp_posts_an_operation(world: World, tmp_path: Path) -> None:
+    if not tools.has_mono():
+        pytest.skip("Mono is missing, and only root can have it installed: apt-get install mono-mcs mono-runtime")
     host = start(world)
     source, program = tmp_path / "Post.cs", tmp_path / "Post.exe"
     snippet = pages.replaced(pages.snippet("post-dotnet", "csharp"), (APP, str(host.uri)))

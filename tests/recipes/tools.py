@@ -11,10 +11,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from local import debian
 from local.installed_once import installed_once
+from local.processes import ProcessFailed
 from tests.recipes.pages import ROOT
 
 HERE = Path(__file__).parent
@@ -65,6 +68,19 @@ def strange_to_data_factory(pipeline: Mapping[str, Any]) -> list[str]:
     )
     found: list[str] = json.loads(answer.stdout)
     return found
+
+
+def install_tools() -> None:
+    """Have all of it there, and Mono, which is Debian's, where it may be installed."""
+    _python()
+    if not has_mono():
+        with suppress(ProcessFailed):
+            debian.install("mono-mcs", "mono-runtime", "libmono-system-net-http4.0-cil", "libmono-system-core4.0-cil")
+
+
+def has_mono() -> bool:
+    """Whether programs in C# can be compiled and run."""
+    return all(map(shutil.which, ("mcs", "mono")))
 
 
 def _python() -> str:

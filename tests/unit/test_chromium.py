@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local import chromium
+from local import chromium, debian
 from local.processes import ProcessFailed
 
 
@@ -38,9 +38,12 @@ def test_root_gets_debians(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(chromium, "CACHE", tmp_path)
     monkeypatch.setattr(chromium, "DEBIAN", program)
-    monkeypatch.setattr(chromium, "INSTALLATION", (("touch", str(program)),))
+    monkeypatch.setattr(debian, "CACHE", tmp_path)
+    monkeypatch.setattr(debian, "UPDATE", ("true",))
+    monkeypatch.setattr(debian, "INSTALL", ("sh", "-c", 'touch "$0-of-debian"'))
+    monkeypatch.chdir(tmp_path)
     assert chromium.ensure_chromium() == program
-    monkeypatch.setattr(chromium, "INSTALLATION", (("false",),))
+    monkeypatch.setattr(debian, "UPDATE", ("false",))
     assert chromium.ensure_chromium() == program
     program.unlink()
     with pytest.raises(ProcessFailed, match="false ended with status 1"):
