@@ -7,10 +7,11 @@ transactions that are there anyway, and they stay when the operation is outstand
 - ``all|<place>``, with a copy of what its public row says at its end,
 - ``state|<State>|<place>``,
 - ``table|<table key>|<place>``,
-- ``id|<operation ID>|<operation key>``,
-- ``root|<root's ID>|<attempt>|<operation key>``, of a resubmission.
+- ``id|<operation ID>|<place>``,
+- ``root|<root's ID>|<attempt>|<place>``, of a resubmission.
 
-A place is the time of registration, inverted so that the newest sorts first, and the operation key.
+A place is the time of registration, inverted so that the newest sorts first, and the operation key. It is in all of
+them, so that an operation that is registered again while it is pruned keeps its own.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -87,8 +88,8 @@ class Entry:
             self.all_row,
             self.state_row(state),
             f"{table_scope(operation.cluster, operation.database, operation.table)}{self.place}",
-            f"{id_scope(operation.operation_id)}{operation.key}",
-            *([f"{root_scope(root)}{self.attempt:010}|{operation.key}"] if root != operation.operation_id else []),
+            f"{id_scope(operation.operation_id)}{self.place}",
+            *([f"{root_scope(root)}{self.attempt:010}|{self.place}"] if root != operation.operation_id else []),
         ]
 
 

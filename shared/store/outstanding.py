@@ -218,16 +218,17 @@ class OutstandingOperations:
         for step in steps:
             by_shard.setdefault(step.before.shard, []).append(step)
         groups = [group for each in by_shard.values() for group in _groups(each)]
-        tasks = [self._executor.submit(self._write_group, group) for group in groups]
+        written: list[_Step] = []
+        tasks = [self._executor.submit(self._write_group, group, written) for group in groups]
         wait(tasks)
-        for step in chain.from_iterable(task.result() for task in tasks if not task.exception()):
+        for step in written:
             if step.ending:
                 removed(step.before)
         for task in tasks:
             task.result()
 
-    def _write_group(self, group: Sequence["_Step"]) -> list["_Step"]:
-        """Write one transaction, without those that somebody else was faster with; returns the others."""
+    def _write_group(self, group: Sequence["_Step"], written: list["_Step"]) -> None:
+        """Write one transaction, without those that somebody else was faster with; the others go into ``written``."""
 
         def tell(place: int, error: NotStorable) -> None:
             metrics.record(metrics.POLLS_ERRORS, kind="not_storable")
@@ -240,7 +241,11 @@ class OutstandingOperations:
                 listed_otherwise.append(group[place])
 
         done = self._table.write_steps([step.writes for step in group], tell, met)
-        return [group[place] for place in done] + [step for step in listed_otherwise if self._end_again(step)]
+        # At once: what follows may fail, and these are done.
+        written += [group[place] for place in done]
+        for step in listed_otherwise:
+            if self._end_again(step):
+                written.append(step)
 
     def _end_again(self, step: "_Step") -> bool:
         """End an operation that is not listed as InProgress. False if somebody else is faster."""

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 
 from shared import keys
 from shared.errors import OperationNotFound
@@ -412,6 +413,63 @@ def test_left_over_list_rows_do_not_keep_an_operation_from_being_watched(parts: 
     parts.register("op", A)
     assert parts.is_outstanding(operation)
     assert list_rows(parts) == listed_as("InProgress")
+
+
+def test_what_is_registered_again_while_it_is_pruned_is_found_by_its_id_and_its_root(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lineage = Lineage(2, "root", "root")
+    operation = parts.register("op", A, lineage=lineage)
+    parts.adx.says("op", blob(A, "Succeeded"))
+    parts.tick()
+    parts.now = START + timedelta(days=91)
+    remove = parts.outstanding.list_rows.remove
+
+    def remove_late(*args: Any) -> None:  # noqa: ANN401, passed on
+        # Its blobs and its pointer are gone: nothing tells that it was known.
+        parts.register("op", A, lineage=lineage)
+        remove(*args)
+
+    monkeypatch.setattr(parts.outstanding.list_rows, "remove", remove_late)
+    parts.pruner.prune()
+    assert parts.is_outstanding(operation)
+    assert list_rows(parts) == listed_as("InProgress", "root")
+    for found in (parts.listing.with_id("op"), parts.listing.of_root("root"), parts.listing.beginning_with("o", 5)):
+        assert [each.pointer.registered_at for each in found] == [parts.now]
+
+
+def test_ends_are_told_although_another_of_their_transaction_can_not_be_listed(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operations: list[Operation] = []
+    number = 0
+    while len(operations) < 2:
+        number += 1
+        operation = Operation(CLUSTER, "db", "events", f"op-{number}")
+        if keys.shard(operation.key) == "0":
+            operations.append(parts.register(operation.operation_id, A))
+    listed, unlisted = operations
+    _make_unlisted(parts, unlisted)
+    for each in operations:
+        parts.adx.says(each.operation_id, blob(A, "Succeeded"))
+    told: list[Operation] = []
+    monkeypatch.setattr("shared.poll.tell", lambda ending: told.append(ending.before.operation))
+    get = Table.get
+
+    def fails_for_copies(table: Table, partition: str, row: str) -> Any:  # noqa: ANN401, passed on
+        if row.startswith("all|"):
+            raise HttpResponseError("the server is busy")
+        return get(table, partition, row)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Table, "get", fails_for_copies)
+        with pytest.raises(HttpResponseError):
+            parts.tick()
+    assert not parts.is_outstanding(listed)
+    assert told == [listed]
+    parts.tick()
+    assert not parts.is_outstanding(unlisted)
+    assert told == [listed, unlisted]
 
 
 def test_a_page_costs_a_request_of_each_partition_and_few_rows(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
