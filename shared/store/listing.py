@@ -213,7 +213,7 @@ class _Stream:
         tests = ["PartitionKey eq @shard", "RowKey gt @reached", "RowKey lt @beyond"]
         tests += [f"{column} eq @{column}" for column in conditions]
         parameters = {"shard": self.shard, "reached": self.scope + self.reached, "beyond": self.beyond, **conditions}
-        return table.page(" and ".join(tests), parameters, size, self.select)
+        return table.page(" and ".join(tests), parameters, size, self.select, until_found=not conditions)
 
     def _is_met(self, row: Row) -> bool:
         return all(row[column] == value for column, value in self.conditions.items())

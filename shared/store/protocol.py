@@ -104,7 +104,7 @@ class _Client(TableClient):
         place: dict[str, str] | None = {}
         while place is not None:
             rows, place = self._read_page(query | place, **kwargs)
-            yield from rows
+            yield from map(_entity, rows)
 
     def query_page(
         self,
@@ -113,21 +113,27 @@ class _Client(TableClient):
         parameters: Mapping[str, str],
         select: Sequence[str] | None = None,
         results_per_page: int,
+        until_found: bool = False,
     ) -> tuple[Iterator[Entity], bool]:
         """The first page of the same, and whether there may be more. A page may be empty and not the last.
+
+        ``until_found``: then the next ones are read, up to one with rows or to the end.
 
         Raises:
             HttpResponseError: the service has refused it, or the answer is none of its.
         """
-        rows, place = self._read_page(_query(query_filter, parameters, select, results_per_page))
-        return rows, place is not None
+        query = _query(query_filter, parameters, select, results_per_page)
+        rows, place = self._read_page(query)
+        while until_found and not rows and place is not None:
+            rows, place = self._read_page(query | place)
+        return map(_entity, rows), place is not None
 
     def _read_page(
         self,
         query: Mapping[str, str],
         **kwargs: Any,  # noqa: ANN401, the SDK's own
-    ) -> tuple[Iterator[Entity], dict[str, str] | None]:
-        """One request of a listing: its rows, and where it goes on."""
+    ) -> tuple[Sequence[Mapping[str, Any]], dict[str, str] | None]:
+        """One request of a listing: its rows as they came, and where it goes on."""
         url = f"{self.url}/{self.table_name}()?{urlencode(query, quote_via=quote)}"
         try:
             response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
@@ -136,7 +142,7 @@ class _Client(TableClient):
             response = self._send(HttpRequest("GET", url, headers=_READING), **kwargs)
         if response.status_code != HTTPStatus.OK:
             raise _refusal(response, response.status_code, response.text())
-        return map(_entity, _rows(response)), _next_place(response.headers)
+        return _rows(response), _next_place(response.headers)
 
     @override
     def submit_transaction(self, operations: Iterable[Sequence[Any]], **kwargs: Any) -> list[Mapping[str, Any]]:

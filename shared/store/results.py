@@ -208,7 +208,7 @@ class Results:
             if words:
                 condition += f" and ({' or '.join(f'{column} eq @{name}{place}' for place in range(len(words)))})"
                 parameters |= {f"{name}{place}": word for place, word in enumerate(words)}
-        return self._blobs.page(condition, parameters, most)
+        return self._blobs.page(condition, parameters, most, until_found=not any(words for _, _, words in tests))
 
     def failed_blobs(self, operation: Operation, most: int) -> Iterator[BlobRow]:
         """Blobs of the operation that failed, one by one, of the first ``most`` rows that ADX called so."""

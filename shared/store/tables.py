@@ -94,14 +94,25 @@ class Table:
         return iter(self._client.query_entities(condition, parameters=dict(parameters), select=columns, **options))
 
     def page(
-        self, condition: str, parameters: Mapping[str, str], most: int, select: Sequence[str] | None = None
+        self,
+        condition: str,
+        parameters: Mapping[str, str],
+        most: int,
+        select: Sequence[str] | None = None,
+        *,
+        until_found: bool = False,
     ) -> tuple[list[Row], bool]:
         """What one request finds, ``most`` rows at the most, and whether there may be more.
 
-        The service may end it before it has found any.
+        The service may end it before it has found any, for the rows that it looks at, or for deleted ones.
+        ``until_found``: then it is asked on from where it ended, as only it knows; for conditions on keys alone.
         """
         rows, has_more = self._client.query_page(  # type: ignore[attr-defined]  # of ``protocol``
-            condition, parameters=dict(parameters), select=select, results_per_page=most
+            condition,
+            parameters=dict(parameters),
+            select=select,
+            results_per_page=most,
+            until_found=until_found,
         )
         return list(rows), has_more
 

@@ -477,8 +477,8 @@ def test_a_page_costs_a_request_of_each_partition_and_few_rows(parts: Parts, mon
     asked = []
     page = Table.page
 
-    def counted(table: Table, *args: Any) -> Any:  # noqa: ANN401, passed on
-        rows, has_more = page(table, *args)
+    def counted(table: Table, *args: Any, **options: Any) -> Any:  # noqa: ANN401, passed on
+        rows, has_more = page(table, *args, **options)
         asked.append(len(rows))
         return rows, has_more
 

@@ -12,9 +12,14 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.data.tables import TableClient, TableTransactionError, UpdateMode
 
 from local.azurite import Azurite
+from shared.keys import SHARDS
+from shared.model import Operation
+from shared.store.listing import Listing
 from shared.store.protocol import Tables
+from shared.store.results import Results
 from shared.store.tables import GROUP, Conflict, NotStorable, Row, Table, deletion, insertion, merger, replacement
 from tests.support.http_server import Reply, ScriptedServer
+from tests.support.inline_executor import InlineExecutor
 from tests.support.raw_server import Connection, RawServer
 
 AWKWARD_TEXTS = (
@@ -190,6 +195,32 @@ def test_an_empty_page_is_not_the_last_one() -> None:
     asked = [parse_qs(urlsplit(each.path).query) for each in server.received]
     places = [{name: value for name, value in each.items() if name.startswith("Next")} for each in asked]
     assert places == [{}, {}, {"NextPartitionKey": ["1!x=="]}, {"NextPartitionKey": ["p q"], "NextRowKey": ["r"]}]
+
+
+def test_a_listing_by_keys_alone_goes_on_behind_answers_with_no_rows() -> None:
+    """Asked again from the same key the service would look at the same deleted rows again, and give up again."""
+    row = {"Cluster": "c", "Database": "d", "Table": "t", "OperationId": "op", "Partition": "p"}
+    row |= {"RegisteredAt": "2026-01-01T00:00:00Z", "RegisteredAt@odata.type": "Edm.DateTime"}
+    body = json.dumps({"value": [{**row, "odata.etag": "W/1", "PartitionKey": "0", "RowKey": "id|op|place"}]}).encode()
+    with ScriptedServer() as server:
+        server.answer(page(NextPartitionKey="1", NextRowKey="2"), page(NextPartitionKey="1", NextRowKey="3"))
+        server.answer(Reply(200, body, {"Content-Type": "application/json"}), *[page()] * (len(SHARDS) - 1))
+        found = Listing(scripted(server), InlineExecutor()).with_id("op")
+        assert [each.operation.operation_id for each in found] == ["op"]
+    asked = [parse_qs(urlsplit(each.path).query).get("NextRowKey") for each in server.received]
+    assert asked == [None, ["2"], ["3"], *[None] * (len(SHARDS) - 1)]
+
+
+def test_a_page_of_blobs_goes_on_behind_answers_with_no_rows() -> None:
+    with ScriptedServer() as server:
+        server.answer(page(NextPartitionKey="1", NextRowKey="2"), page(NextPartitionKey="1", NextRowKey="3"))
+        server.answer(page(NextPartitionKey="1", NextRowKey="4"), page())
+        results = Results(scripted(server), scripted(server))
+        found = results.blob_page(Operation("c", "d", "t", "op"), 5, statuses=["Failed"])
+    assert (found.rows, found.after) == ((), None)
+    asked = [parse_qs(urlsplit(each.path).query) for each in server.received]
+    assert [each.get("NextRowKey") for each in asked] == [None, None, ["3"], ["4"]]
+    assert ["Status" in each["$filter"][0] for each in asked] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ class MemoryTable:
         parameters: Mapping[str, str],
         select: Sequence[str] | None = None,
         results_per_page: int,
+        until_found: bool = False,  # noqa: ARG002, it never ends a page before
     ) -> tuple[Iterator[TableEntity], bool]:
         """The first of these rows, and whether there are more."""
         rows = self._read_page(_condition(query_filter, parameters), None, results_per_page + 1)

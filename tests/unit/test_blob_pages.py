@@ -13,6 +13,8 @@ from shared.store.tables import Row, Table
 from tests.support.facts import OPERATION
 from tests.support.memory_table import MemoryTable
 
+KEYS_ALONE = 2
+"""Conditions on the keys."""
 STATUSES = ("Succeeded", "Failed", "InProgress")
 RETRY_STATES = (RetryState.NONE, RetryState.ENQUEUED, RetryState.RECOVERED)
 
@@ -27,8 +29,15 @@ class Restless(Table):
         self.requests = 0
 
     def page(
-        self, condition: str, parameters: Mapping[str, str], most: int, select: Sequence[str] | None = None
+        self,
+        condition: str,
+        parameters: Mapping[str, str],
+        most: int,
+        select: Sequence[str] | None = None,
+        *,
+        until_found: bool = False,
     ) -> tuple[list[Row], bool]:
+        assert until_found == (len(condition.split(" and ")) == KEYS_ALONE)
         self.requests += 1
         keys_alone = " and ".join(condition.split(" and ")[:2])
         looked_at, has_more = super().page(keys_alone, parameters, min(self._looks_at, most), select)

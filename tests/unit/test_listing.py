@@ -18,6 +18,8 @@ from tests.support.facts import CLUSTER, NOW
 from tests.support.inline_executor import InlineExecutor
 from tests.support.memory_table import MemoryTable
 
+KEYS_ALONE = 3
+"""Conditions on the keys."""
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001, made aware by the strategy
 RUNNING = Summary(OperationState.IN_PROGRESS, Counts(), None, None, 0)
 TEXTS = st.text(
@@ -41,8 +43,15 @@ class Restless(Table):
         self.requests = 0
 
     def page(
-        self, condition: str, parameters: Mapping[str, str], most: int, select: Sequence[str] | None = None
+        self,
+        condition: str,
+        parameters: Mapping[str, str],
+        most: int,
+        select: Sequence[str] | None = None,
+        *,
+        until_found: bool = False,
     ) -> tuple[list[Row], bool]:
+        assert until_found == (len(condition.split(" and ")) == KEYS_ALONE)
         assert select is None or {"RowKey", "Database"} <= set(select)
         self.requests += 1
         keys_alone = " and ".join(condition.split(" and ")[:3])
