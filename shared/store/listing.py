@@ -130,12 +130,12 @@ class Listing:
         # Of a longer ID the row key has a digest behind as much as this.
         first = ID + keys.beginning(keys.escape(prefix), LONGEST_NAME - keys.DIGEST_LENGTH)
         streams = [_Stream(shard, ID, first.removeprefix(ID), first + _BEYOND_TEXT) for shard in keys.SHARDS]
-        found: list[Listed] = []
+        found: dict[Operation, Listed] = {}
         for rows, _ in self._rounds(streams, _share(most)):
-            found += [each for _, row in rows if (each := _listed(row)).operation.operation_id.startswith(prefix)]
+            _add_newest(found, rows, prefix)
             if len(found) >= most:
                 break
-        return found[:most]
+        return list(found.values())[:most]
 
     def of_root(self, root_operation_id: str) -> list[Listed]:
         """The resubmissions that go back to an operation, by attempt."""
@@ -158,7 +158,10 @@ class Listing:
     def _all_of(self, scope: str) -> list[Listed]:
         """All operations of a scope, in the order of their row keys."""
         streams = [_Stream(shard, scope, "", scope + _BEYOND) for shard in keys.SHARDS]
-        return [_listed(row) for rows, _ in self._rounds(streams, _PAGE) for _, row in rows]
+        found: dict[Operation, Listed] = {}
+        for rows, _ in self._rounds(streams, _PAGE):
+            _add_newest(found, rows)
+        return list(found.values())
 
     def _rounds(self, streams: Sequence["_Stream"], size: int) -> Iterator[tuple[list[tuple[str, Row]], str | None]]:
         """Read on in all streams side by side.
@@ -267,6 +270,17 @@ def _listed(row: Row) -> Listed:
     operation = _operation(row)
     where = Pointer(row["Partition"], keys.escape(operation.operation_id), required_moment(row, "RegisteredAt"))
     return Listed(operation, where)
+
+
+def _add_newest(found: dict[Operation, Listed], rows: Iterable[tuple[str, Row]], prefix: str = "") -> None:
+    """Add the operations that rows are of, and whose IDs begin so.
+
+    Of one that was registered again before its old rows were pruned, the newest row comes first.
+    """
+    for _, row in rows:
+        listed = _listed(row)
+        if listed.operation.operation_id.startswith(prefix):
+            found.setdefault(listed.operation, listed)
 
 
 def _operation(row: Row) -> Operation:

@@ -428,14 +428,19 @@ def test_what_is_registered_again_while_it_is_pruned_is_found_by_its_id_and_its_
     def remove_late(*args: Any) -> None:  # noqa: ANN401, passed on
         # Its blobs and its pointer are gone: nothing tells that it was known.
         parts.register("op", A, lineage=lineage)
+        is_found_as_what_it_is()
         remove(*args)
+
+    def is_found_as_what_it_is() -> None:
+        listing = parts.listing
+        for found in (listing.with_id("op"), listing.of_root("root"), listing.beginning_with("o", 5)):
+            assert [each.pointer.registered_at for each in found] == [parts.now]
 
     monkeypatch.setattr(parts.outstanding.list_rows, "remove", remove_late)
     parts.pruner.prune()
     assert parts.is_outstanding(operation)
     assert list_rows(parts) == listed_as("InProgress", "root")
-    for found in (parts.listing.with_id("op"), parts.listing.of_root("root"), parts.listing.beginning_with("o", 5)):
-        assert [each.pointer.registered_at for each in found] == [parts.now]
+    is_found_as_what_it_is()
 
 
 def test_ends_are_told_although_another_of_their_transaction_can_not_be_listed(
