@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from shared.model import Counts, OperationState
-from shared.store.listing import Copy
+from shared.store.listing import Copy, CutShort
 
 MOST_COUNTED = 20_000
 """Operations; the newest ones of a span that has more."""
@@ -61,7 +61,7 @@ class FailureKind:
 
 @dataclass(slots=True)
 class Summed:
-    """What the operations of a span come to. ``is_complete`` is False where there are more than were counted."""
+    """What the operations of a span come to. ``is_complete`` is False where there may be more than were counted."""
 
     span: Span
     counted: int = 0
@@ -83,9 +83,12 @@ def sum_up(copies: Iterable[Copy], span: Span, most: int = MOST_COUNTED) -> Summ
     """Sum up the operations of a span, ``most`` of them at the most."""
     summed = Summed(span, by_bucket={each: Counter() for each in span.buckets})
     remaining = iter(copies)
-    for copy in islice(remaining, most):
-        _add(summed, copy)
-    summed.is_complete = next(remaining, None) is None
+    try:
+        for copy in islice(remaining, most):
+            _add(summed, copy)
+        summed.is_complete = next(remaining, None) is None
+    except CutShort:
+        summed.is_complete = False
     return summed
 
 

@@ -62,7 +62,8 @@ SUMMARY = Endpoint(
     summary="What happened in a span of time, at a glance",
     description=(
         "Operations by state over time, blobs by outcome, failures by error code and table, and what is outstanding. "
-        f"Of more than {MOST_COUNTED:,} operations only the newest count, and `isComplete` is false."
+        f"Of more than {MOST_COUNTED:,} operations only the newest count, and `isComplete` is false. So it is where "
+        "those of a table lie among very many others: a shorter span has all of them."
     ),
     act=_summary,
     parameters=(SINCE, UNTIL, CLUSTER, DATABASE, TABLE),

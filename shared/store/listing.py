@@ -21,6 +21,9 @@ from shared.store.tables import Row, Table, moment, required_moment
 MOST_ROUNDS = 4
 """Requests of one partition and scope for one page, at the most."""
 
+MOST_SUMMARY_ROUNDS = 20
+"""The same for one summary: some hundred thousand rows, and a minute or two where the service takes its time."""
+
 _PAGE = 1_000
 """Rows in an answer, at the most."""
 _POSITION = re.compile(r"[0-9]{18}\|[0-9a-f]{32}")
@@ -32,6 +35,10 @@ _COLUMNS = ("RowKey", "Cluster", "Database", "Table", "OperationId", "Partition"
 
 class BadPosition(ValueError):
     """A text that is no position in a listing."""
+
+
+class CutShort(Exception):
+    """There may be more of what is wanted, behind more of other rows than one call looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +152,20 @@ class Listing:
         """What the operations that are wanted have come to, newest first, ``most`` at the most.
 
         It is read page by page while it is gone through, each partition a thousand rows at a time.
+
+        Raises:
+            CutShort: while it is gone through, after those that were found.
         """
+        return islice((copy for copy in self._copies(wanted, most) if _has_state(copy, wanted)), most)
+
+    def _copies(self, wanted: Filter, most: int) -> Iterator[Copy]:
         streams = _streams([ALL], wanted, _table_conditions(wanted), None, select=None)
-        rounds = self._rounds(streams, min(_share(most), _PAGE))
-        copies = (_copy(row) for rows, _ in rounds for _, row in rows)
-        return islice((copy for copy in copies if not wanted.states or copy.state in wanted.states), most)
+        reached = None
+        for rows, known in islice(self._rounds(streams, min(_share(most), _PAGE)), MOST_SUMMARY_ROUNDS):
+            reached = known
+            yield from (_copy(row) for _, row in rows)
+        if reached is not None:
+            raise CutShort("there are too many other operations among those that are wanted")
 
     def notes(self) -> Notes:
         """What the app has noted of its own work."""
@@ -270,6 +286,10 @@ def _listed(row: Row) -> Listed:
     operation = _operation(row)
     where = Pointer(row["Partition"], keys.escape(operation.operation_id), required_moment(row, "RegisteredAt"))
     return Listed(operation, where)
+
+
+def _has_state(copy: Copy, wanted: Filter) -> bool:
+    return not wanted.states or copy.state in wanted.states
 
 
 def _add_newest(found: dict[Operation, Listed], rows: Iterable[tuple[str, Row]], prefix: str = "") -> None:

@@ -12,8 +12,9 @@ from shared import keys
 from shared.model import Counts, Operation, OperationState
 from shared.records import Summary
 from shared.store.list_rows import LONGEST_NAME, MOST_ROWS, Entry, ending_writes, inverted, listing_writes
-from shared.store.listing import Filter, Listing
+from shared.store.listing import MOST_SUMMARY_ROUNDS, Filter, Listing
 from shared.store.tables import Row, Table
+from shared.summary import Span, sum_up
 from tests.support.facts import CLUSTER, NOW
 from tests.support.inline_executor import InlineExecutor
 from tests.support.memory_table import MemoryTable
@@ -116,6 +117,21 @@ def test_a_page_that_finds_nothing_for_long_is_given_up_and_goes_on() -> None:
     assert first.after is not None
     assert table.requests <= 16 * 4 * 2
     assert read_all(listing(table), Filter(database="wanted"), 5) == ["wanted"]
+
+
+def test_a_summary_that_looks_at_too_many_others_ends_and_is_not_complete() -> None:
+    entries = [entry(f"op-{number}", NOW + timedelta(seconds=number)) for number in range(500)]
+    newest, oldest = (
+        entry("newest", NOW + timedelta(hours=1), "wanted"),
+        entry("oldest", NOW - timedelta(seconds=1), "wanted"),
+    )
+    table = table_of([newest, *entries, oldest], looks_at=1)
+    span = Span(NOW - timedelta(hours=1), NOW + timedelta(hours=2))
+    wanted = Filter(database="wanted", since=span.since, until=span.until)
+    summed = sum_up(listing(table).summary(wanted, 100), span)
+    assert (summed.counted, summed.is_complete) == (1, False)
+    assert table.requests <= 16 * 2 * MOST_SUMMARY_ROUNDS
+    assert sum_up(listing(table_of([newest, oldest])).summary(wanted, 100), span).is_complete
 
 
 @given(TIMES, TIMES)
