@@ -355,7 +355,7 @@ def health(settings: Settings) -> Health:
             {each: partial(health_probes.answers, adx, each, *place) for each, place in places.items()}
         ),
         "poller": {"": partial(health_probes.poller, listing.notes, note, gap, now)},
-        "backlog": {"": partial(health_probes.backlog, listing.notes, settings.polling.tracking_timeout, now)},
+        "backlog": {"": partial(health_probes.backlog, listing.notes, note, settings.polling.tracking_timeout, now)},
     }
     return Health(probes, health_probes.FACTS, ambient, threads)
 

@@ -20,6 +20,9 @@ _TICKS = 3
 _LONGEST_TICK = timedelta(seconds=150)
 """A tick takes a minute at the most, and a half more where ADX does not answer."""
 
+_STALE = timedelta(minutes=10)
+"""So long ago what is measured once a minute says nothing of now; an instance may just be starting."""
+
 _LATE = timedelta(hours=1)
 """So much later than ``TRACKING_TIMEOUT_HOURS`` an operation has been given up in any case."""
 
@@ -103,11 +106,20 @@ def poller(read: Callable[[], Notes], note: HealthNote, gap: timedelta | None, n
     return Check(f"{said}; {_seconds(most)} are the most", age <= most, facts)
 
 
-def backlog(read: Callable[[], Notes], timeout: timedelta, now: Callable[[], datetime]) -> Check:
-    """No operation is outstanding for longer than the app watches one."""
+def backlog(read: Callable[[], Notes], note: HealthNote, timeout: timedelta, now: Callable[[], datetime]) -> Check:
+    """No operation is outstanding for longer than the app watches one, as was measured lately.
+
+    Args:
+        read: The app's notes.
+        note: Since when the app's health was looked at, for an app that has measured nothing yet.
+        timeout: For how long the app watches one.
+        now: The time.
+    """
     noted = read().backlog
+    measured = noted.measured_at if noted else note.first_at() or now()
+    is_fresh = now() - measured <= _STALE
     if noted is None:
-        return Check("not measured yet: it is once a minute")
+        return Check("not measured yet: it is once a minute, by measure_backlog", is_fresh)
     oldest = noted.census.oldest_registered_at
     age = max(now() - oldest, timedelta()) if oldest else None
     facts = {
@@ -115,6 +127,9 @@ def backlog(read: Callable[[], Notes], timeout: timedelta, now: Callable[[], dat
         "oldestRegisteredAt": oldest,
         "oldestAgeSeconds": int(age.total_seconds()) if age is not None else None,
     }
+    if not is_fresh:
+        said = f"measured {_seconds(now() - measured)} ago, and it is once a minute: see whether measure_backlog runs"
+        return Check(said, is_healthy=False, facts=facts)
     if age is None:
         return Check("nothing is outstanding", facts=facts)
     said = f"the oldest is outstanding for {_seconds(age)}"

@@ -15,9 +15,8 @@ from shared.fields import MessageRefused, Object
 from shared.invocation import StorageFailed
 from shared.reading import AmbiguousOperation
 from shared.redrive import RedriveRefused, StillWatched, UnknownOperation
-from shared.store.listing import BadPosition
 from shared.store.results import Contended
-from shared.store.tables import NotStorable
+from shared.store.tables import BadPosition, NotStorable
 
 
 class ApiRefused(Exception):

@@ -16,7 +16,7 @@ from shared.model import Counts, Operation, OperationState
 from shared.records import Notes, Pointer
 from shared.store import notes
 from shared.store.list_rows import ALL, ID, LONGEST_NAME, id_scope, inverted, root_scope, state_scope, table_scope
-from shared.store.tables import Row, Table, moment, required_moment
+from shared.store.tables import BadPosition, Row, Table, moment, required_moment
 
 MOST_ROUNDS = 4
 """Requests of one partition and scope for one page, at the most."""
@@ -31,10 +31,6 @@ _BEYOND = "~"
 """Sorts after what places are made of."""
 _BEYOND_TEXT = "\uffff"
 _COLUMNS = ("RowKey", "Cluster", "Database", "Table", "OperationId", "Partition", "RegisteredAt")
-
-
-class BadPosition(ValueError):
-    """A text that is no position in a listing."""
 
 
 class CutShort(Exception):

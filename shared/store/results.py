@@ -5,6 +5,7 @@ written first at registration, so it also tells that an operation is known, what
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -28,6 +29,7 @@ from shared.redaction import redact
 from shared.store.tables import (
     GROUP,
     LONGEST_TEXT,
+    BadPosition,
     Conflict,
     Row,
     Table,
@@ -42,6 +44,8 @@ from shared.store.tables import (
 )
 
 POINTER = "!operation"
+
+_POSITION = re.compile(rf"{POINTER}|[0-9a-f]{{32}}")
 
 _MOST_TRIES = 10
 """Of a change that meets others: each try means that somebody else has got ahead, and they are few."""
@@ -184,8 +188,13 @@ class Results:
             after: The key after which it begins.
             statuses: Only those with one of these statuses, if there are any.
             retry_states: Only those with one of these retry states, if there are any.
+
+        Raises:
+            BadPosition: ``after`` is no position of a page.
         """
         after = after or POINTER
+        if not _POSITION.fullmatch(after):
+            raise BadPosition("this is no position of a listing")
         tests = [
             ("Status", "status", [*statuses]),
             ("RetryState", "retry", [state.value for state in retry_states]),

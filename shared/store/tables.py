@@ -47,6 +47,10 @@ class Conflict(Exception):
         self.index = index
 
 
+class BadPosition(ValueError):
+    """A text that is no position in a listing."""
+
+
 class NotStorable(Exception):
     """A row has something that Table Storage does not take; the others of its group are not to blame."""
 

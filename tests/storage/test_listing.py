@@ -17,8 +17,8 @@ from shared.model import Counts, Operation, OperationState, RetryState
 from shared.redrive import GIVEN_UP_AS
 from shared.redrive_request import read_blobs_request
 from shared.store.list_rows import LONGEST_NAME
-from shared.store.listing import BadPosition, Filter, Listed
-from shared.store.tables import Table, deletion
+from shared.store.listing import Filter, Listed
+from shared.store.tables import BadPosition, Table, deletion
 from tests.support.parts import CLUSTER, START, Parts, blob
 
 A, B = (f"https://account.blob.core.windows.net/c/{name}.csv" for name in "ab")

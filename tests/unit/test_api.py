@@ -62,6 +62,30 @@ def test_a_key_tells_who_asks_and_can_not_be_told() -> None:
     assert [asked[1] for asked in recorder.asked] == [f"key {DIGEST}", f"ada (key {DIGEST})", f"ada (key {DIGEST})"]
 
 
+def test_a_further_key_that_the_host_does_not_look_at_makes_no_other_digest() -> None:
+    recorder = Recorder()
+    messages(recorder, headers={"x-functions-key": "the-key,made-up"})
+    messages(recorder, query="code=the-key&code=made-up")
+    assert {asked[1] for asked in recorder.asked} == {f"key {DIGEST}"}
+
+
+def claims(content: object) -> dict[str, str]:
+    return {"x-ms-client-principal": base64.b64encode(json.dumps(content).encode()).decode()}
+
+
+OBJECT_ID = {"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": "id-of-a-service"}
+USER_NAME = {"typ": "preferred_username", "val": "ada@example.com"}
+
+
+def test_claims_alone_tell_who_has_signed_in() -> None:
+    recorder = Recorder()
+    for each in ([OBJECT_ID, USER_NAME], [OBJECT_ID, {"typ": "preferred_username", "val": ""}], [OBJECT_ID]):
+        messages(recorder, headers=claims({"auth_typ": "aad", "claims": each}), settings=ENTRA)
+    messages(recorder, headers=SIGNED_IN | claims({"claims": [OBJECT_ID]}), settings=ENTRA)
+    asked = [each[1] for each in recorder.asked]
+    assert asked == ["ada@example.com", "id-of-a-service", "id-of-a-service", "ada@example.com"]
+
+
 def test_who_has_signed_in_is_who_asks() -> None:
     recorder = Recorder()
     messages(recorder, headers=SIGNED_IN, settings=ENTRA)
@@ -78,6 +102,15 @@ def test_who_has_signed_in_is_who_asks() -> None:
         (ENTRA, {}),
         (ENTRA, {"x-functions-key": "the-key"}),
         (ENTRA, {"x-ms-client-principal-name": " "}),
+        (ENTRA, {"x-ms-client-principal": "no base64"}),
+        (ENTRA, {"x-ms-client-principal": "\u00e9"}),
+        (ENTRA, {"x-ms-client-principal": base64.b64encode(b"\xff").decode()}),
+        (ENTRA, {"x-ms-client-principal": base64.b64encode(b"[" * 20_000).decode()}),
+        (ENTRA, claims([USER_NAME])),
+        (ENTRA, claims({"claims": "ada"})),
+        (ENTRA, claims({"claims": [{"typ": "preferred_username", "val": 1}]})),
+        (ENTRA, claims({"claims": [{"typ": "role", "val": "x"}, {"typ": "preferred_username", "val": " "}]})),
+        (replace(ENTRA, platform_authenticates=False), claims({"claims": [USER_NAME]})),
         (replace(ENTRA, platform_authenticates=False), SIGNED_IN),
     ],
 )

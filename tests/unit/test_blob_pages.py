@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.model import BlobReport, RetryState
 from shared.records import BlobRow
 from shared.store.results import POINTER, Results
-from shared.store.tables import Row, Table
+from shared.store.tables import BadPosition, Row, Table
 from tests.support.facts import OPERATION
 from tests.support.memory_table import MemoryTable
 
@@ -85,3 +86,15 @@ def test_wherever_the_service_ends_its_answers_each_blob_comes_once(
         for row in rows
         if (not statuses or row.report.status in statuses) and (not retry_states or row.retry_state in retry_states)
     ]
+
+
+@pytest.mark.parametrize(
+    "after", [" ", "\x00", "!", "!operation ", "0" * 31, "A" * 32, "0" * 33, "0" * 32 + "\n", "\uffff"]
+)
+def test_a_made_up_position_is_refused(after: str) -> None:
+    # Before the blobs lies the operation's own row, which is none of them.
+    table = Table(cast("Any", MemoryTable()))
+    table.create()
+    table.insert({"PartitionKey": OPERATION.key, "RowKey": POINTER})
+    with pytest.raises(BadPosition):
+        Results(table, table).blob_page(OPERATION, 10, after)

@@ -136,8 +136,30 @@ NOTED = BacklogNote(Census(3, 1, NOW - timedelta(hours=1)), NOW)
     ],
 )
 def test_nothing_is_outstanding_for_ever(noted: BacklogNote | None, *, is_healthy: bool, age: int | None) -> None:
-    check = backlog(lambda: Notes(None, noted), timedelta(hours=48), lambda: NOW)
+    note: Any = Note()
+    check = backlog(lambda: Notes(None, noted), note, timedelta(hours=48), lambda: NOW)
     assert (check.is_healthy, check.facts.get("oldestAgeSeconds")) == (is_healthy, age)
+
+
+@pytest.mark.parametrize("census", [Census(), Census(3, 1, NOW - timedelta(hours=100))])
+def test_what_was_measured_long_ago_says_nothing_of_now(census: Census) -> None:
+    note: Any = Note()
+
+    def measured(ago: timedelta) -> Check:
+        return backlog(lambda: Notes(None, BacklogNote(census, NOW - ago)), note, timedelta(days=9), lambda: NOW)
+
+    assert measured(timedelta(minutes=10)).is_healthy
+    stale = measured(timedelta(minutes=10, seconds=1))
+    assert not stale.is_healthy
+    assert "601 s ago" in stale.detail
+    assert "measure_backlog" in stale.detail
+
+
+@pytest.mark.parametrize(("minutes", "is_healthy"), [(10, True), (11, False)])
+def test_an_app_that_never_measures_is_told(minutes: int, *, is_healthy: bool) -> None:
+    note: Any = Note(NOW - timedelta(minutes=minutes))
+    check = backlog(lambda: Notes(None, None), note, timedelta(hours=48), lambda: NOW)
+    assert check.is_healthy is is_healthy
 
 
 class Adx:
