@@ -97,7 +97,7 @@ def as_queue_text(body: bytes) -> str:
 
 
 def connect(
-    access: StorageAccess, credential: TokenCredential | None, patience: Mapping[str, int] | None = None
+    access: StorageAccess, credential: TokenCredential | None, patience: Mapping[str, float] | None = None
 ) -> QueueServiceClient:
     """A client for the queues of the account; ``patience`` is as in ``shared.store.tables.connect``.
 
@@ -110,9 +110,9 @@ def connect(
         "random_jitter_range": 1,
         "connection_timeout": 10,
         "read_timeout": 30,
-        "transport": pooled(),
         **(patience or {}),
     }
+    options["transport"] = pooled(options.pop("connection_timeout"), options.pop("read_timeout"))
     if access.connection_string:
         return QueueServiceClient.from_connection_string(access.connection_string, **options)
     return QueueServiceClient(access.queue_uri, credential=credential, **options)

@@ -62,12 +62,18 @@ class _Session(requests.Session):
         return self._found[key]
 
 
-def pooled() -> RequestsTransport:
-    """A transport that keeps up to 64 connections open to an account."""
+def pooled(connect: float, read: float) -> RequestsTransport:
+    """A transport that keeps up to 64 connections open to an account.
+
+    Args:
+        connect: Seconds to wait for a connection.
+        read: Seconds to wait for the next part of an answer. The SDKs' clients hand neither on to a transport that they
+            are given: it would wait for 300 s.
+    """
     session = _Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
-    return RequestsTransport(session=session, session_owner=False)
+    return RequestsTransport(session=session, session_owner=False, connection_timeout=connect, read_timeout=read)
 
 
 @contextmanager

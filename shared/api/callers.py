@@ -101,4 +101,4 @@ def _key(request: Request) -> str:
     """
     codes = (value for name, value in parse_qsl(request.query) if name.lower() == KEY)
     key = request.headers.get("x-functions-key", "").partition(",")[0] or next(codes, "")
-    return f"key {hashlib.sha256(key.encode()).hexdigest()[:8]}" if key else ""
+    return f"key {hashlib.sha256(key.encode(errors='replace')).hexdigest()[:8]}" if key else ""

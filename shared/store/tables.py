@@ -266,12 +266,12 @@ def required_moment(row: Row, column: str) -> datetime:
     return time
 
 
-IMPATIENT: Mapping[str, int] = {"retry_total": 0, "connection_timeout": 3, "read_timeout": 4}
+IMPATIENT: Mapping[str, float] = {"retry_total": 0, "connection_timeout": 3, "read_timeout": 4}
 """For whoever only wants to know whether the account answers: no repetition, and seconds of waiting."""
 
 
 def connect(
-    access: StorageAccess, credential: TokenCredential | None, patience: Mapping[str, int] | None = None
+    access: StorageAccess, credential: TokenCredential | None, patience: Mapping[str, float] | None = None
 ) -> TableServiceClient:
     """A client for the tables of the account. Its own retries are few and quick: a poll comes back anyway.
 
@@ -282,9 +282,9 @@ def connect(
         "retry_backoff_factor": 0.4,
         "connection_timeout": 10,
         "read_timeout": 30,
-        "transport": pooled(),
         **(patience or {}),
     }
+    options["transport"] = pooled(options.pop("connection_timeout"), options.pop("read_timeout"))
     if access.connection_string:
         return Tables.from_connection_string(access.connection_string, **options)
     return Tables(access.table_uri, credential=credential, **options)

@@ -67,6 +67,8 @@ def test_a_further_key_that_the_host_does_not_look_at_makes_no_other_digest() ->
     messages(recorder, headers={"x-functions-key": "the-key,made-up"})
     messages(recorder, query="code=the-key&code=made-up")
     assert {asked[1] for asked in recorder.asked} == {f"key {DIGEST}"}
+    # As a host hands over a header that is no UTF-8, if it asks for no key.
+    assert messages(recorder, headers={"x-functions-key": "\udcff"}).status == 200
 
 
 def claims(content: object) -> dict[str, str]:

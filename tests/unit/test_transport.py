@@ -1,15 +1,21 @@
 """Storage's requests go out as the SDKs have made them, without what a session of requests would add."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest, HttpResponse
 
+from shared import queues
+from shared.settings import StorageAccess
+from shared.store import tables
 from shared.transport import pooled
 from tests.support.http_server import Received, Reply, ScriptedServer
+from tests.support.raw_server import Connection, RawServer
 
 
 @pytest.fixture
@@ -26,8 +32,8 @@ def sent(server: ScriptedServer, method: str, **content: object) -> Received:
 
 
 def ask(request: HttpRequest) -> HttpResponse:
-    with pooled() as transport:
-        response: HttpResponse = Pipeline(transport).run(request, read_timeout=5).http_response
+    with pooled(5, 5) as transport:
+        response: HttpResponse = Pipeline(transport).run(request).http_response
         return response
 
 
@@ -71,5 +77,21 @@ def test_errors_are_the_sdks(server: ScriptedServer) -> None:
     with pytest.raises((ServiceResponseError, ServiceRequestError)):
         ask(HttpRequest("GET", f"{server.origin}/"))
     server.answer(Reply(200, b"late", pause=0.5))
-    with pytest.raises((ServiceResponseError, ServiceRequestError)), pooled() as transport:
-        Pipeline(transport).run(HttpRequest("GET", f"{server.origin}/"), read_timeout=0.1)
+    with pytest.raises((ServiceResponseError, ServiceRequestError)), pooled(5, 0.1) as transport:
+        Pipeline(transport).run(HttpRequest("GET", f"{server.origin}/"))
+
+
+@pytest.mark.parametrize("connect", [tables.connect, queues.connect])
+def test_an_account_that_does_not_answer_is_given_up_on(connect: Any) -> None:  # noqa: ANN401, both return clients
+    with RawServer(Connection.hold) as silent:
+        account = f"http://127.0.0.1:{silent.port}/account"
+        access = StorageAccess(
+            f"DefaultEndpointsProtocol=http;AccountName=account;AccountKey=a2V5;TableEndpoint={account};"
+            f"QueueEndpoint={account}"
+        )
+        client = connect(access, None, {"retry_total": 0, "connection_timeout": 5, "read_timeout": 0.2})
+        listing = client.list_tables() if connect is tables.connect else client.list_queues()
+        began = time.monotonic()
+        with pytest.raises(ServiceResponseError):
+            next(listing)
+        assert time.monotonic() - began < 5
