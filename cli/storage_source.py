@@ -21,10 +21,10 @@ from shared.messages import Defaults, read_operation
 from shared.model import Json, OperationState, RetryState
 from shared.redrive_request import name_of
 from shared.settings import Settings
-from shared.store.listing import BadPosition, Filter
+from shared.store.listing import Filter
 from shared.store.outstanding import LayoutMismatch
 from shared.store.results import Contended
-from shared.store.tables import NotStorable
+from shared.store.tables import BadPosition, NotStorable
 
 _BLOBS_PAGE = 1000
 _REFUSALS = (
