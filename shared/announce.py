@@ -30,7 +30,7 @@ _MOST_FAILED = 400
 """Rows of failed blobs that are read for one message: as many as have room in it, if they have little to say."""
 
 _MOST_SECONDS = 10.0
-"""No sending is begun after that: a channel that hangs must not hold up the polls. What is left is told later."""
+"""A channel begins with nothing after that: one that hangs must not hold up the polls. What is left is told later."""
 
 
 _NO_TIME = "no time is left for it"
@@ -52,8 +52,8 @@ class Channel(Protocol):
     def groups(self, news: Iterable[News]) -> Iterator[Sequence[News]]:
         """What is sent at once."""
 
-    def send(self, group: Sequence[News]) -> list[Failure]:
-        """Send them; returns those that have not gone out."""
+    def send(self, group: Sequence[News], ends: float) -> list[Failure]:
+        """Send them, with no request begun after ``ends`` on the monotonic clock; returns those that are not sent."""
 
 
 class QueueChannel:
@@ -68,7 +68,7 @@ class QueueChannel:
         """Each by itself."""
         return ((each,) for each in news)
 
-    def send(self, group: Sequence[News]) -> list[Failure]:
+    def send(self, group: Sequence[News], _ends: float) -> list[Failure]:
         """Put it on the queue."""
         (news,) = group
         try:
@@ -100,13 +100,15 @@ class TopicChannel:
         if group:
             yield group
 
-    def send(self, group: Sequence[News]) -> list[Failure]:
+    def send(self, group: Sequence[News], ends: float) -> list[Failure]:
         """Publish them; each alone where the topic takes them not together, for what is in one of them."""
+        if time.monotonic() >= ends:
+            return [Failure(each, _NO_TIME) for each in group]
         try:
             self._topic.publish(write_batch([cloud_event(each) for each in group]))
         except NotSent as error:
             if error.is_of_event and len(group) > 1:
-                return [failure for each in group for failure in self.send([each])]
+                return [failure for each in group for failure in self.send([each], ends)]
             return [Failure(each, str(error)) for each in group]
         except Exception as error:  # noqa: BLE001, a defect: it is logged, and told again later
             return [Failure(each, type(error).__name__) for each in group]
@@ -183,14 +185,15 @@ class Announcer:
 
     def _tell(self, each: Iterable["_Told"]) -> dict[str, set[str]]:
         """Tell it; returns the channels that are left, of those operations that have some."""
-        ends = time.monotonic() + _MOST_SECONDS
         told = [one for one in each if one.channels]
         left = {one.operation.key: set(one.channels) for one in told}
-        made = self._side_by_side(partial(self._made, ends), told)
+        made = self._side_by_side(partial(self._made, _end_of_time()), told)
         for channel in self._channels.values():
             own = [news for one, news in made if channel.name in one.channels]
             groups = channel.groups(chain.from_iterable(own))
-            failed = set(chain.from_iterable(self._side_by_side(partial(self._send, channel, ends), groups)))
+            # Each has a time of its own: one that hangs must not use up another's, run after run.
+            send = partial(self._send, channel, _end_of_time())
+            failed = set(chain.from_iterable(self._side_by_side(send, groups)))
             for one, _ in made:
                 if one.operation.key not in failed:
                     left[one.operation.key].discard(channel.name)
@@ -212,7 +215,7 @@ class Announcer:
     def _send(self, channel: Channel, ends: float, group: Sequence[News]) -> set[str]:
         """Send a group; returns the keys of the operations whose news has not gone out."""
         is_time = time.monotonic() < ends
-        failures = channel.send(group) if is_time else [Failure(each, _NO_TIME) for each in group]
+        failures = channel.send(group, ends) if is_time else [Failure(each, _NO_TIME) for each in group]
         if failures:
             self._tell_failure(channel.name, failures[0].reason, failures[0].news.ended.operation, len(failures))
         if len(failures) < len(group):
@@ -253,3 +256,8 @@ class Announcer:
     def _news(self, kind: Kind, ended: Ended) -> News:
         has_failed = ended.summary.counts.failed > 0
         return news_of(kind, ended, self._results.failed_blobs(ended.operation, _MOST_FAILED) if has_failed else ())
+
+
+def _end_of_time() -> float:
+    """When nothing more is begun with that begins now, on the monotonic clock."""
+    return time.monotonic() + _MOST_SECONDS

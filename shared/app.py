@@ -150,6 +150,7 @@ class Tracker:
             PRUNE_BUDGET,
             ambient,
             executor=storage_threads,
+            untold=outstanding.untold if settings.news.queue or settings.news.topic else frozenset,
         )
         self._redriver = Redriver(
             results,

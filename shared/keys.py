@@ -82,6 +82,11 @@ def due_time(row: str) -> datetime:
     return datetime.fromisoformat(row.split("|")[1])
 
 
+def due_key(row: str) -> str:
+    """The operation key of a due row."""
+    return row.split("|")[2]
+
+
 ALL_DUE = "due|", "due|~"
 """First (included) and last (excluded) row key of all due rows, whenever they are due."""
 

@@ -178,4 +178,6 @@ def _time(time: datetime) -> str:
 
 
 def _dump(content: Json | Object) -> str:
-    return json.dumps(content, separators=(",", ":"))
+    # What XML, in which a queue's messages travel, would write longer is written so that its length is known here.
+    text = json.dumps(content, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

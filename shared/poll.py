@@ -42,7 +42,7 @@ from shared.progress import (
     needs_details,
 )
 from shared.queues import Queue
-from shared.records import Outstanding
+from shared.records import Outstanding, Settled
 from shared.redaction import redacted_line
 from shared.settle import OperationGone, Settler
 from shared.side_by_side import also_here, side_by_side
@@ -269,17 +269,18 @@ class Poller:
         for each in one_by_one:
             ended.append(each) if isinstance(each, Ending) else moves.append(each)
         untold = self._settler.announce(ended)
+        staying: list[tuple[Settled, Outstanding]] = []
         for each in ended:
             if left_channels := untold.get(each.before.operation.key):
                 run.count("untold")
-                moves.append((each.before, after_untold(each.before, left_channels, self._now(), self._pace)))
+                staying.append((each.settled, after_untold(each.before, left_channels, self._now(), self._pace)))
         by_key = {key: each for each in ended if (key := each.before.operation.key) not in untold}
 
         def removed(before: Outstanding) -> None:
             run.count("settled")
             tell(by_key[before.operation.key])
 
-        self._outstanding.write_back(moves, [each.settled for each in by_key.values()], removed)
+        self._outstanding.write_back(moves, [each.settled for each in by_key.values()], removed, staying)
 
     def _end_safely(self, ending: Ending, run: _Run) -> Step:
         """End one operation, or put it off: its next poll ends it."""

@@ -3,7 +3,7 @@
 So are the rows of redrives that are as old.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import date, timedelta
 from functools import partial
@@ -34,7 +34,9 @@ class Pruner:
         ambient: Ambient,
         *,
         executor: Executor,
+        untold: Callable[[], Collection[str]] = frozenset,
     ) -> None:
+        """``untold`` reads the keys of operations whose news waits: they are still to be told of, and are kept."""
         self._results = results
         self._list_rows = list_rows
         self._redrives = redrives
@@ -42,6 +44,7 @@ class Pruner:
         self._budget = budget
         self._ambient = ambient
         self._executor = executor
+        self._untold = untold
 
     def prune(self) -> None:
         """Remove what is past retention; what there is no time for is left to the next run."""
@@ -51,7 +54,7 @@ class Pruner:
         operations = blobs = 0
         is_complete = True
         day = (began - self._retention).date()
-        for group in batched(self._results.settled_before(day), _AT_ONCE, strict=False):
+        for group in batched(self._past(day), _AT_ONCE, strict=False):
             if self._ambient.now() - began >= self._budget:
                 is_complete = False
                 break
@@ -70,6 +73,16 @@ class Pruner:
             redrives=redrives,
             retention_days=self._retention.days,
         )
+
+    def _past(self, day: date) -> Iterator[Pruned]:
+        """What is past retention, and has been told."""
+        untold: Collection[str] | None = None
+        for old in self._results.settled_before(day):
+            if untold is None:
+                # Most runs find nothing, and have no need of it.
+                untold = self._untold()
+            if old.operation.key not in untold:
+                yield old
 
     def _delete_blobs(self, day: date, old: Pruned) -> int | None:
         """Delete what is stored of an operation's blobs; how many they were, None where they stay."""

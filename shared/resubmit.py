@@ -110,6 +110,9 @@ class Resubmitter:
         stored = self._stored(message)
         items = items_of(message, stored)
         self._complete(message, items, stored)
+        if message.untold is not None:
+            # All its blobs have recovered; what of them is not stored any more has been pruned since.
+            return
         waiting = {key: blob for key, blob in items.items() if key not in stored or stored[key].retry_state in OPEN}
         if not waiting:
             event("retry.nothing_left", "its blobs are seen to already", about=message.operation)

@@ -106,6 +106,14 @@ class OutstandingOperations:
         """Count what each of these partitions has outstanding: reads all of it, a page of a thousand at a time."""
         return list(self._executor.map(lambda shard: self._census_in(shard, now), shards))
 
+    def untold(self) -> frozenset[str]:
+        """The keys of the operations that have ended and stay until that is told: reads what a census reads."""
+        return frozenset(chain.from_iterable(self._executor.map(self._untold_in, keys.SHARDS)))
+
+    def _untold_in(self, shard: str) -> list[str]:
+        rows = self._range(shard, *keys.ALL_DUE, ["RowKey", "Untold"])
+        return [keys.due_key(row["RowKey"]) for row in rows if row.get("Untold") is not None]
+
     def first_due(self, now: datetime, shards: Sequence[str]) -> list[datetime | None]:
         """Since when the first due row of each of these partitions has been due, None where nothing is due."""
         return list(self._executor.map(lambda shard: self._first_due_in(shard, now), shards))
@@ -199,6 +207,7 @@ class OutstandingOperations:
         moves: Iterable[tuple[Outstanding, Outstanding]],
         ends: Iterable[Settled],
         removed: Callable[[Outstanding], None],
+        untold: Iterable[tuple[Settled, Outstanding]] = (),
     ) -> None:
         """Put each operation's next poll in the place of the last one, and stop watching those that have ended.
 
@@ -209,11 +218,13 @@ class OutstandingOperations:
             moves: Operations as they were and as they are to be.
             ends: Operations that have ended, and what their rows say.
             removed: Told of each of ``ends`` that this has removed, although others can't be written.
+            untold: Operations that have ended and stay outstanding until that is told, and as they are to be; they are
+                listed as what they have ended as.
 
         Raises:
             AzureError: some can't be written now.
         """
-        steps = [_move(*pair) for pair in moves] + [_end(each) for each in ends]
+        steps = [_move(*pair) for pair in moves] + [_end(each) for each in ends] + [_stay(*pair) for pair in untold]
         by_shard: dict[str, list[_Step]] = {}
         for step in steps:
             by_shard.setdefault(step.before.shard, []).append(step)
@@ -222,7 +233,7 @@ class OutstandingOperations:
         tasks = [self._executor.submit(self._write_group, group, written) for group in groups]
         wait(tasks)
         for step in written:
-            if step.ending:
+            if step.is_removed:
                 removed(step.before)
         for task in tasks:
             task.result()
@@ -237,7 +248,7 @@ class OutstandingOperations:
         listed_otherwise: list[_Step] = []
 
         def met(place: int, write: int) -> None:
-            if write >= len(_watch_ends(group[place].before)):
+            if write >= len(group[place].watch):
                 listed_otherwise.append(group[place])
 
         done = self._table.write_steps([step.writes for step in group], tell, met)
@@ -248,7 +259,7 @@ class OutstandingOperations:
                 written.append(step)
 
     def _end_again(self, step: "_Step") -> bool:
-        """End an operation that is not listed as InProgress. False if somebody else is faster."""
+        """End an operation that is not listed as InProgress, or let it stay. False if somebody else is faster."""
         before, ending, entry = step.before, step.ending, entry_of(step.before)
         if ending is None:
             return False
@@ -258,7 +269,7 @@ class OutstandingOperations:
         is_up_to_date = copy is not None and copy["State"] != OperationState.IN_PROGRESS.value
         writes = [] if is_up_to_date else listing_writes(entry, ending.summary, ending.at)
         try:
-            self._table.write([*_watch_ends(before), *writes])
+            self._table.write([*step.watch, *writes])
         except Conflict:
             return False
         return True
@@ -274,11 +285,18 @@ class OutstandingOperations:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The writes that put an operation to its next poll, or to its end."""
+    """The writes that put an operation to its next poll, or to its end: those of the watch, and of the list rows."""
 
     before: Outstanding
-    writes: tuple[Write, ...]
+    watch: tuple[Write, Write]
+    listing: tuple[Write, ...] = ()
     ending: Settled | None = None
+    is_removed: bool = False
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """All of them."""
+        return (*self.watch, *self.listing)
 
 
 def _move(old: Outstanding, new: Outstanding) -> _Step:
@@ -289,8 +307,17 @@ def _move(old: Outstanding, new: Outstanding) -> _Step:
 
 
 def _end(ending: Settled) -> _Step:
-    before, entry = ending.before, entry_of(ending.before)
-    return _Step(before, (*_watch_ends(before), *ending_writes(entry, ending.summary, ending.at)), ending)
+    return _Step(ending.before, _watch_ends(ending.before), _listing(ending), ending, is_removed=True)
+
+
+def _stay(ending: Settled, later: Outstanding) -> _Step:
+    return _Step(ending.before, _move(ending.before, later).watch, _listing(ending), ending)
+
+
+def _listing(ending: Settled) -> tuple[Write, ...]:
+    """The writes that list an operation by its end, which is done when that can't be told for the first time."""
+    before = ending.before
+    return () if before.untold is not None else tuple(ending_writes(entry_of(before), ending.summary, ending.at))
 
 
 def _watch_ends(before: Outstanding) -> tuple[Write, Write]:

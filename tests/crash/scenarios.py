@@ -406,8 +406,8 @@ SCENARIOS = (
         "told of when the topic is there again",
         _good_while_the_topic_is_away,
         (
-            *(*REGISTERED, "blobs written", "operation ended", *TELLING, "due rows moved"),
-            *("event sent", "outstanding rows deleted"),
+            *(*REGISTERED, "blobs written", "operation ended", *TELLING, "news put off"),
+            *("event sent", "told rows deleted"),
         ),
         End(
             operations=((1, "Succeeded"),),

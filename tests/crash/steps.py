@@ -17,6 +17,8 @@ OUTSTANDING = {
     frozenset({"POST op", "POST due", "PUT all", "PUT state", "PUT table", "PUT id"}): "outstanding rows inserted",
     frozenset({"DELETE due", "POST due"}): "due rows moved",
     frozenset({"DELETE due", "DELETE op", "PUT all", "DELETE state", "PUT state"}): "outstanding rows deleted",
+    frozenset({"DELETE due", "POST due", "PUT all", "DELETE state", "PUT state"}): "news put off",
+    frozenset({"DELETE due", "DELETE op"}): "told rows deleted",
     frozenset({"PUT dispatched"}): "dispatch noted",
     frozenset({"PUT all", "PUT state"}): "list rows corrected",
     frozenset({"PUT all", "PUT state", "DELETE state"}): "list rows corrected",

@@ -44,6 +44,8 @@ CHANGES = {
     "result sent": {"news"},
     "event sent": {"events"},
     "outstanding rows deleted": {"messages", "due", "listed"},
+    "news put off": {"due", "listed"},
+    "told rows deleted": {"messages", "due"},
     "blobs claimed": {"claims"},
     "blobs submitted": {"submissions"},
     "claims released": {"claims"},

@@ -14,10 +14,13 @@ from azure.storage.queue import QueueClient, QueueSasPermissions, generate_queue
 from local.azurite import ACCOUNT, KEY, Azurite
 from samples.results import wait_for
 from shared import announce, event_grid, metrics
+from shared.announce import Failure
 from shared.errors import OperationNotFound, Unavailable
 from shared.messages import MOST_BYTES
-from shared.model import BlobReport, OperationState
+from shared.model import BlobReport, Operation, OperationState, RetryState
+from shared.news import News
 from shared.queues import Queue
+from shared.store.listing import Filter
 from tests.support.event_grid import EventGrid, Failing
 from tests.support.parts import CLUSTER, RETRYING, START, Parts, blob
 from tests.support.recorded import Recorded
@@ -518,3 +521,124 @@ def test_a_job_that_waits_for_its_load_goes_on_when_all_of_it_is_in(
     assert not wait_for({"broken load"}, parts.news_client)
     assert capsys.readouterr().out == "broken load: failed\n"
     assert parts.news_client.get_queue_properties().approximate_message_count == 1
+
+
+class Clock:
+    """The time that a sending sees: it goes on when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = 0.0
+        monkeypatch.setattr(announce, "time", self)
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def later(self, seconds: float) -> None:
+        self._now += seconds
+
+
+def test_a_channel_that_hangs_takes_no_time_from_another(
+    parts: Parts, grid: EventGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.tell(topic=grid.origin)
+    clock = Clock(monkeypatch)
+
+    def hang(_: object, group: Sequence[News], *_more: object) -> list[Failure]:
+        clock.later(90)
+        return [Failure(each, "no answer") for each in group]
+
+    monkeypatch.setattr(announce.QueueChannel, "send", hang)
+    settle(parts, "op", blob(A, "Succeeded"))
+    assert [each["data"]["operationId"] for each in grid.events] == ["op"]
+
+
+def test_events_that_a_topic_refuses_one_by_one_keep_to_the_time_for_news(
+    parts: Parts, grid: EventGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.tell(topic=grid.origin)
+    clock = Clock(monkeypatch)
+
+    def refuse(_: object) -> bool:
+        clock.later(4)
+        return True
+
+    grid.refuses = refuse
+    operations = [parts.register(f"op-{place}", A) for place in range(8)]
+    for place in range(8):
+        parts.adx.says(f"op-{place}", blob(A, "Succeeded"))
+    parts.tick()
+    # All of them together, and then one by one as long as there is time.
+    assert len(grid.refusals) == 3
+    grid.refuses = lambda _: False
+    parts.tick()
+    assert {each["data"]["operationId"] for each in grid.events} == {f"op-{place}" for place in range(8)}
+    assert not any(map(parts.is_outstanding, operations))
+
+
+def listed(parts: Parts, state: OperationState) -> list[str]:
+    """The operations that are listed by a state."""
+    return [each.operation.operation_id for each in parts.listing.page(Filter(states=(state,)), 10).items]
+
+
+def test_an_operation_whose_news_waits_is_listed_as_what_it_has_ended_as(parts: Parts, storage: Azurite) -> None:
+    client = close_the_queue(parts, storage)
+    settle(parts, "op", blob(A, "Failed", "Transient"), blob(B, "Failed", "Transient"))
+    assert (listed(parts, OperationState.FAILED), listed(parts, OperationState.IN_PROGRESS)) == (["op"], [])
+    (copy,) = parts.listing.summary(Filter(), 10)
+    assert (copy.state, copy.counts.failed, copy.retried) == (OperationState.FAILED, 2, 2)
+    parts.tick()
+    assert listed(parts, OperationState.FAILED) == ["op"]
+    # A correction is the last word, whatever the operation is let go with.
+    (retry,) = parts.retries()
+    parts.adx.says("op", blob(A, "Succeeded"), blob(B, "Succeeded"))
+    parts.resubmitter.handle(retry)
+    assert listed(parts, OperationState.SUCCEEDED) == ["op"]
+    open_the_queue(parts, client)
+    parts.tick()
+    assert listed(parts, OperationState.SUCCEEDED) == ["op"]
+    assert (listed(parts, OperationState.FAILED), listed(parts, OperationState.IN_PROGRESS)) == ([], [])
+    assert not parts.is_outstanding(operation_of("op"))
+
+
+def operation_of(operation_id: str) -> Operation:
+    return Operation(CLUSTER, "db", "events", operation_id)
+
+
+def test_what_waits_for_its_news_is_not_pruned(parts: Parts, storage: Azurite) -> None:
+    client = close_the_queue(parts, storage)
+    settle(parts, "op", blob(A, "Failed", "Transient"))
+    operation = operation_of("op")
+    parts.retries()
+    parts.later(days=120)
+    parts.pruner.prune()
+    assert [row.retry_state for row in parts.blobs(operation)] == [RetryState.ENQUEUED]
+    parts.tick()
+    # Pruned, it would be taken for one that has not ended: its blobs would be submitted once more.
+    assert parts.retries() == []
+    open_the_queue(parts, client)
+    parts.tick()
+    (news,) = parts.news()
+    assert (news["state"], news["settledAt"]) == ("Failed", "2026-11-24T12:10:00Z")
+    parts.pruner.prune()
+    assert parts.results.pointer(operation) is None
+
+
+def test_a_recovery_that_could_not_be_told_until_its_operation_was_pruned_is_not_taken_for_a_failure(
+    parts: Parts, storage: Azurite
+) -> None:
+    settle(parts, "op", blob(A, "Failed", "Transient"))
+    (retry,) = parts.retries()
+    close_the_queue(parts, storage)
+    parts.adx.says("op", blob(A, "Succeeded"))
+    parts.resubmitter.handle(retry)
+    (retry,) = parts.retries()
+    assert retry.untold == "queue"
+    parts.later(days=120)
+    parts.pruner.prune()
+    parts.adx.fails("op", OperationNotFound("HTTP 404"))
+    for _ in range(3):
+        parts.resubmitter.handle(retry)
+        (retry,) = parts.retries() or (retry,)
+        parts.later(days=1)
+    assert parts.adx.submitted == []
+    assert parts.blobs(operation_of("op")) == []

@@ -217,6 +217,7 @@ class Parts:
             timedelta(seconds=60),
             ambient,
             executor=self.storage_threads,
+            untold=self.outstanding.untold if self._channels() else frozenset,
         )
 
     def _channels(self) -> list[Channel]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,13 @@ def test_as_many_blobs_are_named_as_have_room_each_of_them_whole(details: str, u
     if named:
         largest = max(len(json.dumps(each, separators=(",", ":"))) for each in named)
         assert len(named) == count or len(text) > MOST_BYTES - largest - 16
+
+
+@given(details=st.text("<>&x", max_size=3000), count=st.integers(0, 400))
+def test_a_message_is_no_longer_in_the_xml_that_it_travels_in(details: str, count: int) -> None:
+    text = write_news(news_of(Kind.SETTLED, an_end(counts=Counts(failed=count)), rows(count, details)))
+    assert len(escape(text)) == len(text) <= MOST_BYTES
+    assert all(each["details"][:100] == details[:100] for each in json.loads(text)["failedBlobs"])
 
 
 def test_no_more_rows_are_read_than_have_room() -> None:
