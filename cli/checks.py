@@ -1,7 +1,8 @@
 """What doctor looks at: each thing by itself, against the real resource, and nothing is changed by it.
 
 Whether something may be written is told by a deletion of what is not there: it is refused for the lack of a right
-before it is found to be missing.
+before it is found to be missing. Where only sending is allowed it is told as far as it can be without sending anything:
+a consumer would take it for an ending.
 """
 
 import uuid
@@ -19,12 +20,15 @@ from cli.errors import TrackerError, Unreachable
 from cli.grants import (
     NOBODY,
     QUEUE_CONTRIBUTOR,
+    QUEUE_SENDER,
     TABLE_CONTRIBUTOR,
+    TOPIC_SENDER,
     Principal,
     ingestor_grant,
     queue_scope,
     storage_grant,
     table_scope,
+    topic_grant,
     user_grant,
 )
 from shared.endpoints import doubtful_endpoint
@@ -34,6 +38,7 @@ from shared.errors import (
     RequestRejected,
     RoleMissing,
 )
+from shared.event_grid import NotSent, Topic
 from shared.kusto.client import KustoClient
 from shared.model import Operation
 from shared.redaction import redacted_line
@@ -46,6 +51,7 @@ _FORBIDDEN = 403
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
 _NOBODYS_ROW = "!doctor"
+_NOBODYS_RECEIPT = "AgAAAAMAAAAAAAAAAAAAAAAAAAA="
 
 
 class Outcome(StrEnum):
@@ -90,10 +96,56 @@ def check_queue(client: QueueClient, account: str, principal: Principal) -> Iter
 
     def take_out() -> None:
         # It asks for the same role as putting in does.
-        client.delete_message(str(uuid.uuid4()), "AgAAAAMAAAAAAAAA")
+        client.delete_message(str(uuid.uuid4()), _NOBODYS_RECEIPT)
 
     yield _asked(f"queue {name}: read", client.get_queue_properties, QUEUE_CONTRIBUTOR, grant, make)
     yield _asked(f"queue {name}: write", take_out, QUEUE_CONTRIBUTOR, grant, make, is_missing_well=True)
+
+
+def check_results_queue(client: QueueClient, account: str, principal: Principal) -> Check:
+    """Whether the news of ends may be put on a queue, as far as that can be told without putting any there.
+
+    The app's role lets it add messages and nothing else. Who may change them may add them as well
+    (https://learn.microsoft.com/rest/api/storageservices/put-message#permissions); of others only a refusal is certain.
+    """
+    name = f"queue {client.queue_name}: send"
+    grant = storage_grant(principal, QUEUE_SENDER, account, queue_scope(str(client.queue_name)))
+    make = f"az storage queue create --name {client.queue_name} --account-name {account} --auth-mode login"
+
+    def change() -> None:
+        client.update_message(str(uuid.uuid4()), _NOBODYS_RECEIPT, visibility_timeout=0)
+
+    def send() -> None:
+        # Not taken, as it would be seen only after its end: and if it were, nobody would see it.
+        client.send_message("", visibility_timeout=60, time_to_live=1)
+
+    found = _asked(name, change, QUEUE_SENDER, grant, make, is_missing_well=True)
+    if found.commands != (grant,):
+        return found
+    found = _asked(name, send, QUEUE_SENDER, grant, make, is_missing_well=True)
+    return found if found.outcome is Outcome.FAILED else Check(name, Outcome.DOUBT, _NOT_SENT, (grant,))
+
+
+def check_topic(topic: Topic, origin: str, principal: Principal) -> Check:
+    """Whether events may be published to a topic, as far as that can be told by a batch of none."""
+    name = f"topic {origin}: publish"
+    grant = topic_grant(principal, origin)
+    try:
+        topic.publish("[]")
+    except NotSent as error:
+        if error.status in (_FORBIDDEN, _UNAUTHORIZED):
+            return Check(name, Outcome.FAILED, f"refused ({error.status}): {TOPIC_SENDER} is missing", (grant,))
+        if error.is_of_event:
+            return Check(name, Outcome.DOUBT, _NOT_SENT, (grant,))
+        return Check(name, Outcome.FAILED, str(error))
+    return Check(name, Outcome.OK)
+
+
+_NOT_SENT = (
+    "it answers, and did not refuse; whether it takes news was not tried, as consumers would take that for an ending. "
+    "If the app logs news.failed for a missing role"
+)
+"""A request that is wrong may be refused for that before anybody looks at roles."""
 
 
 def check_table(client: TableClient, account: str, principal: Principal) -> Iterator[Check]:

@@ -5,7 +5,18 @@ import uuid
 from collections.abc import Iterator
 from itertools import islice
 
-from cli.checks import TABLES, Check, Outcome, check_adx, check_api, check_endpoints, check_queue, check_table
+from cli.checks import (
+    TABLES,
+    Check,
+    Outcome,
+    check_adx,
+    check_api,
+    check_endpoints,
+    check_queue,
+    check_results_queue,
+    check_table,
+    check_topic,
+)
 from cli.connecting import Way, connect_api
 from cli.containers import blobs_of
 from cli.errors import Refused, TrackerError
@@ -14,7 +25,9 @@ from cli.identity import credential, token_of, tokens_for
 from shared import library_logs, queues
 from shared.ambient import Ambient
 from shared.endpoints import Endpoints, is_loopback
+from shared.event_grid import AUDIENCE, Topic
 from shared.kusto.client import KustoClient
+from shared.kusto.tokens import IdentityTokens, LocalTokens
 from shared.model import Operation, bare_url
 from shared.settings import STORAGE_CONNECTION, KustoAuth, Settings, SettingsError, load
 from shared.store import tables
@@ -43,6 +56,7 @@ def examine(way: Way, database: str | None, table: str | None, container: str | 
         yield Check("settings", Outcome.OK, "they are valid")
         yield from check_endpoints(settings)
         yield from _of_storage(settings)
+        yield from _of_topic(settings)
         yield from _of_adx(settings, database or settings.database, table or settings.table)
     if container:
         yield _of_container(container)
@@ -72,9 +86,27 @@ def _of_storage(settings: Settings) -> Iterator[Check]:
     with queues.connect(access, asked) as service:
         for queue in (settings.operations_queue, settings.retry_queue, settings.poll_queue):
             yield from check_queue(service.get_queue_client(queue), account, principal)
+        if queue := settings.news.queue:
+            yield check_results_queue(service.get_queue_client(queue), account, principal)
     with tables.connect(access, asked) as table_service:
         for table in TABLES:
             yield from check_table(table_service.get_table_client(table), account, principal)
+
+
+def _of_topic(settings: Settings) -> Iterator[Check]:
+    topic = settings.news.topic
+    if not topic:
+        return
+    if is_loopback(topic):
+        yield check_topic(Topic(topic, LocalTokens()), topic, NOBODY)
+        return
+    asked = credential(settings.client_id)
+    try:
+        principal = principal_of(token_of(asked, f"{AUDIENCE}/.default"))
+    except Refused as error:
+        yield Check("identity for Event Grid", Outcome.FAILED, str(error), ("az login",))
+        return
+    yield check_topic(Topic(topic, IdentityTokens(lambda: asked)), topic, principal)
 
 
 def account_of(settings: Settings) -> str:

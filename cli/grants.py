@@ -8,7 +8,9 @@ from shared.model import Operation
 
 BLOB_READER = "Storage Blob Data Reader"
 QUEUE_CONTRIBUTOR = "Storage Queue Data Contributor"
+QUEUE_SENDER = "Storage Queue Data Message Sender"
 TABLE_CONTRIBUTOR = "Storage Table Data Contributor"
+TOPIC_SENDER = "EventGrid Data Sender"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,20 @@ def principal_of(token: str) -> Principal:
 
 def storage_grant(principal: Principal, role: str, account: str, scope: str) -> str:
     """The command that gives a role on a part of a storage account, such as ``queueServices/default/queues/NAME``."""
-    whole = f"$(az storage account show --name {account} --query id --output tsv)/{scope}"
+    return _role_grant(principal, role, f"$(az storage account show --name {account} --query id --output tsv)/{scope}")
+
+
+def topic_grant(principal: Principal, origin: str) -> str:
+    """The command that lets events be published to a topic, whose endpoint begins with its name."""
+    name = origin.partition("://")[2].partition(".")[0].partition(":")[0]
+    found = f"az resource list --name {name} --resource-type Microsoft.EventGrid/topics --query [0].id --output tsv"
+    return _role_grant(principal, TOPIC_SENDER, f"$({found})")
+
+
+def _role_grant(principal: Principal, role: str, scope: str) -> str:
     return (
         f"az role assignment create --assignee-object-id {principal.object_id} "
-        f"--assignee-principal-type {principal.kind} --role '{role}' --scope \"{whole}\""
+        f"--assignee-principal-type {principal.kind} --role '{role}' --scope \"{scope}\""
     )
 
 

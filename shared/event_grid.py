@@ -45,11 +45,13 @@ class NotSent(Exception):
 
     Attributes:
         is_of_event: Whether it is for what is in them: one of them must not hold up the others.
+        status: Of the answer, None without one.
     """
 
-    def __init__(self, reason: str, *, is_of_event: bool = False) -> None:
+    def __init__(self, reason: str, *, is_of_event: bool = False, status: int | None = None) -> None:
         super().__init__(reason)
         self.is_of_event = is_of_event
+        self.status = status
 
 
 class Topic:
@@ -71,7 +73,7 @@ class Topic:
         if status != requests.codes.ok:
             hint = _HINTS.get(status)
             said = ", ".join(filter(None, (f"HTTP {status}", reason, hint)))
-            raise NotSent(f"Event Grid does not take it ({said})", is_of_event=status in _LASTING)
+            raise NotSent(f"Event Grid does not take it ({said})", is_of_event=status in _LASTING, status=status)
 
     def _authorized(self, body: bytes) -> tuple[int, str]:
         """Send with a token, and once more with a fresh one after a 401."""

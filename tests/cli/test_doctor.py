@@ -11,13 +11,23 @@ from cli import grants
 from cli.checks import TABLES, Check, Outcome
 from cli.connecting import Way
 from cli.examination import examine
-from cli.grants import NOBODY, Principal, ingestor_grant, principal_of, queue_scope, storage_grant, user_grant
+from cli.grants import (
+    NOBODY,
+    Principal,
+    ingestor_grant,
+    principal_of,
+    queue_scope,
+    storage_grant,
+    topic_grant,
+    user_grant,
+)
 from local.adx_simulator import AdxSimulator, RequestFault
 from local.adx_simulator.faults import RequestKind
 from local.azurite import Azurite
 from shared import app
 from tests.cli.console import KEY, ROOT, Console
 from tests.cli.refusing import Refusing, connection_string
+from tests.support.event_grid import EventGrid, Failing
 from tests.support.facts import OPERATION
 from tests.support.world import World, eventually
 
@@ -36,10 +46,10 @@ def tables(storage: Azurite) -> Iterator[Refusing]:
         yield running
 
 
-def diagnose(console: Console, container: str | None = None) -> dict[str, Check]:
+def diagnose(console: Console, container: str | None = None, outcome: Outcome = Outcome.FAILED) -> dict[str, Check]:
     """What doctor finds wrong, in this process: the command itself is run by the first test."""
     checks = examine(Way(console.settings), None, None, container)
-    return {check.name: check for check in checks if check.outcome is Outcome.FAILED}
+    return {check.name: check for check in checks if check.outcome is outcome}
 
 
 @pytest.fixture
@@ -91,6 +101,55 @@ def test_each_role_that_is_missing_in_storage_is_found(
             (check,) = failed.values()
             assert "--role 'Storage Table Data Contributor'" in check.commands[0]
             assert "--name devstoreaccount1" in check.commands[0]
+
+
+def test_news_that_may_not_be_put_on_its_queue_is_found_and_none_is_left_there(
+    world: World, watched: Console, queues: Refusing
+) -> None:
+    name = world.results_queue
+    check = f"queue {name}: send"
+    console = Console({**watched.settings, "RESULTS_QUEUE": name}, watched.folder)
+    failed = diagnose(console)
+    assert "not there" in failed[check].detail
+    assert f"az storage queue create --name {name}" in failed[check].commands[0]
+    with world.queues.create_queue(name) as queue:
+        assert check in diagnose(console, outcome=Outcome.OK)
+        # As with the app's own role: it may add messages, and that is not told apart from a request that is wrong.
+        queues.refused = name, ("PUT", "GET", "DELETE")
+        assert diagnose(console) == {}
+        doubt = diagnose(console, outcome=Outcome.DOUBT)[check]
+        assert "was not tried, as consumers would take that for an ending" in doubt.detail
+        queues.refused = name, ("PUT", "POST")
+        failed = diagnose(console)
+        assert list(failed) == [check]
+        assert "Storage Queue Data Message Sender is missing" in failed[check].detail
+        assert "--role 'Storage Queue Data Message Sender'" in failed[check].commands[0]
+        assert failed[check].commands[0].endswith(f'/queueServices/default/queues/{name}"')
+        queues.refused = None
+        assert queue.get_queue_properties().approximate_message_count == 0
+        queue.delete_queue()
+
+
+def test_events_that_may_not_be_published_are_found_and_none_is_sent(watched: Console) -> None:
+    with EventGrid() as grid:
+        check = f"topic {grid.origin}: publish"
+        console = Console({**watched.settings, "EVENTGRID_TOPIC_ENDPOINT": grid.endpoint}, watched.folder)
+        # A topic that takes an empty batch, one that does not, and one that lets nobody in.
+        grid.fail(Failing(200))
+        assert check in diagnose(console, outcome=Outcome.OK)
+        assert "was not tried" in diagnose(console, outcome=Outcome.DOUBT)[check].detail
+        for status in (401, 403):
+            grid.fail(Failing(status), Failing(status))
+            failed = diagnose(console)
+            assert list(failed) == [check]
+            assert "EventGrid Data Sender is missing" in failed[check].detail
+            assert "--role 'EventGrid Data Sender'" in failed[check].commands[0]
+            grid.clear()
+        for status in (404, 503):
+            grid.fail(Failing(status))
+            assert f"HTTP {status}" in diagnose(console)[check].detail
+        assert grid.events == []
+    assert "no answer" in diagnose(console)[check].detail
 
 
 @pytest.mark.parametrize(
@@ -198,9 +257,23 @@ def test_the_commands_are_whole() -> None:
     assert ingestor_grant(USER, OPERATION) == ".add table ['Orders'] ingestors ('aaduser=oid-1;tid-1')"
 
 
+def test_the_grant_on_a_topic_finds_it_by_its_name() -> None:
+    assert topic_grant(USER, "https://ends.westeurope-1.eventgrid.azure.net") == (
+        "az role assignment create --assignee-object-id oid-1 --assignee-principal-type User "
+        "--role 'EventGrid Data Sender' --scope "
+        '"$(az resource list --name ends --resource-type Microsoft.EventGrid/topics --query [0].id --output tsv)"'
+    )
+
+
 def test_roles_and_tables_are_those_of_the_deployment() -> None:
     ids = (ROOT / "infra" / "bicep" / "modules" / "role-ids.bicep").read_text()
-    for role in (grants.BLOB_READER, grants.QUEUE_CONTRIBUTOR, grants.TABLE_CONTRIBUTOR):
+    for role in (
+        grants.BLOB_READER,
+        grants.QUEUE_CONTRIBUTOR,
+        grants.QUEUE_SENDER,
+        grants.TABLE_CONTRIBUTOR,
+        grants.TOPIC_SENDER,
+    ):
         name = "".join(role.split())
         assert re.search(rf"^  {name[0].lower()}{name[1:]}: ", ids, re.MULTILINE), role
     assert TABLES == app.TABLES

@@ -127,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._reply()
 
+    def do_PUT(self) -> None:
+        self._reply()
+
     def do_DELETE(self) -> None:
         self._reply()
 
