@@ -74,6 +74,14 @@ def connect_api(way: Way, root: str) -> "ApiSource":
 
 
 def _key(way: Way) -> str:
+    key = _key_as_given(way)
+    # Else the library that sends it quotes it in its error.
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsMissing(f"{way.key_file or KEY} holds no function key: that is one line of ASCII")
+    return key
+
+
+def _key_as_given(way: Way) -> str:
     if way.key_file is None:
         return way.settings.get(KEY, "").strip()
     try:

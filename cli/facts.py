@@ -124,17 +124,22 @@ class BlobFacts(Facts, frozen=True, kw_only=True):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it failed, and its data is not known to be there."""
-        return (
-            self.status == BlobStatus.FAILED
-            and self.error_code != ALREADY_INGESTED
-            and self.retry_state != RetryState.RECOVERED
+        """Whether it failed, and its data is not known to be there: also where ADX is at it again by itself since."""
+        if self.status == BlobStatus.SUCCEEDED or self.error_code == ALREADY_INGESTED:
+            return False
+        return self.retry_state != RetryState.RECOVERED and (
+            self.status == BlobStatus.FAILED or self.retry_state is not None
         )
 
     @property
     def is_waiting(self) -> bool:
         """Whether it is about to be tried again."""
         return self.has_failed and self.retry_state in (RetryState.PENDING, RetryState.ENQUEUED)
+
+    @property
+    def is_out_of_sight(self) -> bool:
+        """Whether ADX took it again and gave no ID to watch that by."""
+        return self.retry_state == RetryState.RESUBMITTED and not self.retry_operation_id
 
     @property
     def is_given_up(self) -> bool:

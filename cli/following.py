@@ -10,6 +10,7 @@ from cli.verdict import UNKNOWN, Part, Standing, standing_of
 from shared.model import BlobStatus
 
 _THREADS = 8
+_NOT_LOADED = tuple(status for status in BlobStatus if status is not BlobStatus.SUCCEEDED)
 
 
 class Follower:
@@ -63,4 +64,5 @@ class Follower:
 
 def failed_blobs(source: Source, name: Named) -> Iterator[BlobFacts]:
     """The operation's blobs that failed, and whose data is not known to be there."""
-    return (blob for blob in source.blobs(name, statuses=[BlobStatus.FAILED]) if blob.has_failed)
+    # What ADX tries again by itself has another status by then, and is counted as failed by its operation all the same.
+    return (blob for blob in source.blobs(name, statuses=_NOT_LOADED) if blob.has_failed)

@@ -43,9 +43,9 @@ class Output:
         self.results.file.write(printable(text) + "\n")
         self.results.file.flush()
 
-    def say(self, text: str, style: str = "") -> None:
-        """How it goes on, or what is wrong; without what may be a secret."""
-        self.messages.print(Text(printable(redact(text)), style), soft_wrap=True)
+    def say(self, text: str, style: str = "", *, verbatim: str = "") -> None:
+        """How it goes on, or what is wrong; without what may be a secret, but for what is ``verbatim`` at its end."""
+        self.messages.print(Text(printable(redact(text) + verbatim), style), soft_wrap=True)
 
 
 def _console(*, stderr: bool) -> Console:

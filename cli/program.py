@@ -1,5 +1,6 @@
 """The program: its commands, and how their errors are told. The one place that knows an exit status."""
 
+import io
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ from cli.commands.watch import watch
 from cli.errors import ExitStatus, TrackerError
 from cli.output import Output
 from shared import library_logs
-from shared.redaction import redacted_line
+from shared.redaction import redact, redacted_line
 
 ISSUES = "a defect of tracker itself, or a machine that fails it"
 
@@ -54,7 +55,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         words = None if arguments is None else list(arguments)
         status = tracker.main(args=words, prog_name="tracker", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        # It quotes what was typed.
+        told = io.StringIO()
+        error.show(told)
+        click.echo(redact(told.getvalue()), err=True, nl=False)
         return ExitStatus.REFUSED
     except TrackerError as error:
         output.say(f"tracker: {error}", "red")

@@ -13,7 +13,7 @@ from cli.failing import Failure
 from cli.output import printable
 from shared.endpoints import cluster_name
 from shared.explanations import explain
-from shared.model import OperationState
+from shared.model import BlobStatus, OperationState
 
 _STYLES = {
     OperationState.SUCCEEDED: "green",
@@ -131,7 +131,7 @@ def blobs_table(blobs: Iterable[BlobFacts], title: str) -> Table:
 
 def meanings(blobs: Iterable[BlobFacts]) -> list[RenderableType]:
     """What each code means that these blobs failed with, and what to do."""
-    codes = dict.fromkeys(each.error_code for each in blobs if each.has_failed)
+    codes = dict.fromkeys(each.error_code for each in blobs if each.has_failed and each.status == BlobStatus.FAILED)
     return [text(f"{code or 'no error code'}: {' '.join(meaning_of(code))}") for code in codes]
 
 

@@ -12,7 +12,7 @@ _WITHOUT_A_WORD = frozenset({OperationState.NOT_FOUND, OperationState.TIMED_OUT,
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One operation of a lineage, and its blobs that ADX reported as Failed."""
+    """One operation of a lineage, and its blobs that failed, also those that ADX tries again by itself."""
 
     operation: OperationFacts
     failed: tuple[BlobFacts, ...] = ()
@@ -22,6 +22,15 @@ class Part:
         """The IDs of the operations that its blobs were submitted again with."""
         gone = (blob for blob in self.failed if blob.retry_state == RetryState.RESUBMITTED)
         return frozenset(blob.retry_operation_id for blob in gone if blob.retry_operation_id)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it ended, and blobs of it were not loaded, or may not have been, without having failed."""
+        return self.operation.has_ended and (
+            self.operation.state in _WITHOUT_A_WORD
+            or self.operation.blobs.canceled > 0
+            or any(blob.is_out_of_sight for blob in self.failed)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Standing:
         blobs: How many blobs it has.
         unfinished: How many of them are still loaded, wait to be tried again, or are about to be watched again.
         given_up: Operation and blob of each that failed and is not tried again.
-        lost: Operations of the lineage that ended without a word on all their blobs.
+        lost: Operations of the lineage that ended without a word on all their blobs, or with some canceled.
     """
 
     operation: OperationFacts | None = None
@@ -72,12 +81,9 @@ def standing_of(parts: Iterable[Part], *, follows: bool = True) -> Standing:
         blobs=first.operation.blobs.total,
         unfinished=unfinished,
         given_up=tuple(
-            (part.operation, blob)
-            for part in known.values()
-            for blob in part.failed
-            if blob.is_given_up or (blob.has_failed and not follows)
+            (part.operation, blob) for part in known.values() for blob in part.failed if blob.is_given_up or not follows
         ),
-        lost=tuple(part.operation for part in known.values() if part.operation.state in _WITHOUT_A_WORD),
+        lost=tuple(part.operation for part in known.values() if part.is_lost),
         has_settled=unfinished == 0 and all(part.operation.has_ended for part in known.values()),
     )
 

@@ -38,7 +38,8 @@ def list_operations(
         return
     context.output.show(operations_table(page.operations, datetime.now(UTC)))
     if page.continuation_token:
-        context.output.say(f"there are more: a larger --limit, or --after {page.continuation_token}")
+        # It looks like a key.
+        context.output.say("there are more: a larger --limit, or --after ", verbatim=page.continuation_token)
 
 
 def _page(source: Source, wanted: Wanted, most: int, after: str | None) -> OperationsPage:

@@ -81,6 +81,9 @@ SUBMIT = ("submit", "--cluster", "https://ingest-x.kusto.windows.net", "--databa
         (["list", "--url", "http://app.example"], "HTTP is for endpoints on this machine alone"),
         (["list", "--url", f"https://app.example/api?code={SECRET}"], "no key in it"),
         (["list", "--url", "https://app.example", "--key-file", "nowhere"], "nowhere can't be read"),
+        (["list", "--since", f"https://a.example/b?sig={SECRET}"], "'https://a.example/b' is no time"),
+        (["status", "x", f"https://a.example/b?sig={SECRET}"], "unexpected extra argument (https://a.example/b"),
+        (["redrive", "x", "--only", f"sig={SECRET}"], "is not one of"),
         ([*SUBMIT, "--format", "csv"], "one of them"),
         ([*SUBMIT, "--format", "csv", "https://a.example/b", "--container", "https://a.example"], "one of them"),
         ([*SUBMIT, "https://a.example/b"], "--format is missing"),
@@ -198,6 +201,25 @@ def test_the_key_goes_in_a_header_and_nowhere_else(server: ScriptedServer, tmp_p
     assert request.headers["x-functions-key"] == SECRET
     assert request.headers["Authorization"] is None
     assert SECRET not in request.path + done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("key", [f"{SECRET}\nanother", f"{SECRET}\u20ac", f"{SECRET}\x1b[m"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text(key)
+    assert run(["list", "--url", "http://127.0.0.1:9", "--key-file", str(key_file)]) == 2
+    err = capsys.readouterr().err
+    assert f"{key_file} holds no function key" in err
+    assert SECRET not in err
+
+
+def test_where_more_operations_are_can_be_copied(server: ScriptedServer, alone: Console) -> None:
+    token = "eyJ2IjoxLCJmIjoiMDEyMzQ1Njc4OWFiY2RlZiIsImEiOiJBQUJCQ0NERDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MCJ9AbCd12"
+    server.answer(Reply(200, json.dumps({"operations": [ROW], "continuationToken": token}).encode()))
+    done = alone.run("list", "--url", server.origin, "--limit", "1")
+    assert f"--after {token}" in done.stderr
 
 
 def test_a_tracker_that_does_not_answer_is_told_with_status_3(alone: Console) -> None:
