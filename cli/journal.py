@@ -15,6 +15,11 @@ from typing import IO, Any, Self
 from cli.errors import Refused
 from shared.model import Json
 
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
 VERSION = 1
 
 
@@ -48,7 +53,7 @@ class Journal:
             target: What is submitted to, and how: the whole submission's.
 
         Raises:
-            Refused: the file can't be written, is no journal, or one of another submission.
+            Refused: the file can't be written, is no journal, one of another submission, or of one that is going on.
         """
         try:
             # Whatever the mask says: names of data are nobody else's business.
@@ -57,11 +62,24 @@ class Journal:
             raise Refused(f"{path} can't be written: {error.strerror}") from None
         journal = cls(os.fdopen(descriptor, "r+b"), path, target)
         try:
+            journal._lock()
             journal._read()
         except Refused:
             journal.close()
             raise
         return journal
+
+    def _lock(self) -> None:
+        """Keep others out until the file is closed, or the process has ended in whatever way."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"{self.path} is the journal of a submission that is going on") from None
+        except OSError:
+            # A file system without locks.
+            return
 
     def _read(self) -> None:
         # A line without its end was cut short as it was written: its request had not gone out, or its end is not known.
@@ -111,6 +129,10 @@ class Journal:
         return [
             request for number, request in self.accepted.items() if number not in self.posted and request.operation_id
         ]
+
+    def urls_untracked(self) -> set[str]:
+        """Those of what ADX has taken without an ID that it could be watched by."""
+        return _urls(request for request in self.accepted.values() if not request.operation_id)
 
     def urls_accepted(self) -> set[str]:
         """The bare URLs of what ADX has taken."""

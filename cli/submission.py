@@ -16,6 +16,7 @@ from shared.model import BlobSource, IngestionLimits, Json, Operation, Propertie
 from shared.redaction import redact
 
 _MOST_WAITS = 10
+_UNTRACKED = "ADX took blobs and gave no operation ID to watch them by: look in the table whether they are there"
 _WAIT = timedelta(seconds=10)
 _LONGEST_WAIT = timedelta(minutes=2)
 _SPARE_BYTES = 512
@@ -147,6 +148,8 @@ class Submitter:
                 self._post(request, blobs, is_new=False)
             for group in groups:
                 self._submit(group)
+            if self._journal.urls_untracked() & by_place.keys():
+                raise Stopped(_UNTRACKED, ExitStatus.FAILED)
         except KustoError as error:
             raise Stopped(_reason(error, self._target), _status(error)) from None
         except TrackerError as error:
@@ -177,7 +180,7 @@ class Submitter:
         operation_id = self._accepted(request, blobs)
         request = self._journal.accept(request, operation_id)
         if operation_id is None:
-            raise Stopped("ADX took the blobs and gave no operation ID to watch them by", ExitStatus.FAILED)
+            raise Stopped(_UNTRACKED, ExitStatus.FAILED)
         self._post(request, blobs)
 
     def _post(self, request: Request, blobs: Sequence[BlobSource], *, is_new: bool = True) -> None:

@@ -62,9 +62,11 @@ def watch(  # noqa: PLR0913, each is an option
     """
     if timeout and not until_settled:
         raise click.UsageError("--timeout goes with --until-settled")
-    source = connect(context.way)
     place = Place(wanted.cluster, wanted.database, wanted.table)
     named = named_of(operation_ids, from_file, place)
+    if from_file and not named:
+        raise click.UsageError(f"{from_file} has no ID in it")
+    source = connect(context.way)
     if not until_settled:
         _show_live(context.output, lambda: _rows(source, named, wanted, limit), interval)
         return

@@ -73,6 +73,7 @@ SUBMIT = ("submit", "--cluster", "https://ingest-x.kusto.windows.net", "--databa
         (["track", "x", "--format", "csv", "--properties", "{}"], "one of them"),
         (["track", "x", "--properties", "[]"], "--properties is no JSON object"),
         (["track", "--from-file", "nowhere"], "nowhere can't be read"),
+        (["watch", "--until-settled", "--from-file", "/dev/null"], "/dev/null has no ID in it"),
         (["watch", "--timeout", "1s"], "--timeout goes with --until-settled"),
         (["watch", "--interval", "soon"], "is no duration"),
         (["redrive", "x", "--only", "Transient"], "'Transient' is not one of"),
@@ -301,6 +302,23 @@ def test_nothing_is_said_when_the_reader_has_gone(server: ScriptedServer, tmp_pa
         timeout=60,
     )
     assert done.stderr == ""
+
+
+def test_a_wait_that_nobody_reads_of_is_no_success(server: ScriptedServer, tmp_path: Path) -> None:
+    lineage = {"rootOperationId": "x", "operations": []}
+    server.answer(Reply(200, json.dumps({**ROW, "lineage": lineage}).encode()))
+    console = Console({"TRACKER_URL": server.origin}, tmp_path)
+    command = f"{SCRIPT} watch x --until-settled --json | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["/bin/bash", "-c", command],
+        env=console.env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 def test_texts_from_outside_do_not_reach_the_terminal_as_commands() -> None:

@@ -214,6 +214,30 @@ def test_a_tracker_that_is_not_told_is_told_the_next_time(tmp_path: Path) -> Non
     assert sorted(stand_in.accepted) == BARE
 
 
+def test_what_adx_took_without_an_id_is_told_each_time(tmp_path: Path) -> None:
+    class Nameless(StandIn):
+        def submit(self, parent: Operation, blobs: Sequence[BlobSource], properties: Properties) -> str | None:
+            super().submit(parent, blobs, properties)
+            return None
+
+    path, nameless = tmp_path / "journal", Nameless()
+    for _ in range(2):
+        with pytest.raises(Stopped, match="no operation ID") as stopped:
+            run(nameless, path, urls=URLS[:3])
+        assert stopped.value.exit_status is ExitStatus.FAILED
+    assert nameless.accepted == BARE[:3]
+    run(nameless, tmp_path / "other", urls=[])
+
+
+def test_a_journal_is_for_one_run_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    first = Journal.begin(path, TARGET.as_json())
+    with pytest.raises(Refused, match="going on"):
+        run(StandIn(), path)
+    first.close()
+    run(StandIn(), path)
+
+
 def test_a_blob_that_is_named_twice_is_submitted_once(tmp_path: Path) -> None:
     stand_in = StandIn()
     run(stand_in, tmp_path / "journal", urls=[URLS[0], URLS[1], URLS[0].replace("s3cr3t", "other")])
