@@ -4,11 +4,13 @@ rich leaves colours out where the output is no terminal, or where ``NO_COLOR`` i
 """
 
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from cli.facts import to_json
 from shared.redaction import redact
 
+_LEAST = 12
 _WIDE = 1000
 """Columns where no person looks: what reads it takes a line for a line."""
 
@@ -25,7 +27,11 @@ class Output:
         """Results for people, one below the other."""
         for part in parts:
             if self.results.is_terminal:
+                width = self.results.width
+                # Rather the terminal breaks a line than that an ID is cut off, which nobody could see.
+                self.results.width = max(width, _least_width(part, self.results))
                 self.results.print(part, soft_wrap=isinstance(part, Text))
+                self.results.width = width
                 continue
             with self.results.capture() as captured:
                 self.results.print(part, soft_wrap=isinstance(part, Text))
@@ -46,6 +52,17 @@ class Output:
     def say(self, text: str, style: str = "", *, verbatim: str = "") -> None:
         """How it goes on, or what is wrong; without what may be a secret, but for what is ``verbatim`` at its end."""
         self.messages.print(Text(printable(redact(text) + verbatim), style), soft_wrap=True)
+
+
+def _least_width(part: RenderableType, console: Console) -> int:
+    """Columns in which a table shows whole what is not to be broken, and a little of the rest."""
+    if not isinstance(part, Table):
+        return 0
+    return sum(
+        2
+        + (max(console.measure(cell).maximum for cell in (column.header, *column.cells)) if column.no_wrap else _LEAST)
+        for column in part.columns
+    )
 
 
 def _console(*, stderr: bool) -> Console:

@@ -61,14 +61,14 @@ class Console:
         assert "sig=" not in done.stdout + done.stderr
         return done
 
-    def on_terminal(self, *words: str, typed: str = "", until: str = "") -> str:
+    def on_terminal(self, *words: str, typed: str = "", until: str = "", columns: int = 200) -> str:
         """What a person sees who runs the command, types so much, and interrupts it once something is there."""
         leader, follower = pty.openpty()
         os.write(leader, typed.encode())
         with subprocess.Popen(
             [SCRIPT, *words],
             cwd=self.folder,
-            env={**self.env, "COLUMNS": "200"},
+            env={**self.env, "COLUMNS": str(columns)},
             stdin=follower,
             stdout=follower,
             stderr=follower,

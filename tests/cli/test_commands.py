@@ -335,6 +335,17 @@ def test_colours_are_for_a_terminal_whose_owner_wants_them(server: ScriptedServe
     assert "\x1b" not in console.run("list").stdout
 
 
+@pytest.mark.parametrize("columns", [30, 80, 120])
+def test_a_narrow_terminal_cuts_no_id_off(server: ScriptedServer, tmp_path: Path, columns: int) -> None:
+    operation_id = "00001111;11112222;aad731c8-f616-49be-80f0-43e9924c1900"
+    row = {**ROW, "operationId": operation_id, "state": "PartiallySucceeded", "attempt": 2}
+    server.answer(Reply(200, json.dumps({"operations": [row]}).encode()))
+    console = Console({"TRACKER_URL": server.origin, "TERM": "xterm-256color", "NO_COLOR": "1"}, tmp_path)
+    shown = console.on_terminal("list", columns=columns)
+    assert operation_id in shown
+    assert "PartiallySucceeded #2" in shown
+
+
 @pytest.mark.parametrize(
     ("audience", "scope"),
     [
