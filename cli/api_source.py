@@ -9,6 +9,7 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3 import BaseHTTPResponse
 from urllib3.util import Retry
 
 from cli.errors import Refused, TrackerError, UnknownOperation, Unreachable
@@ -31,7 +32,20 @@ from shared.redaction import redact
 _TIMEOUT = 10, 60
 """Seconds to connect, and between two bytes: an app that has scaled to nothing takes some to start."""
 
-_RETRIES = Retry(
+_LONGEST_WAIT = 30.0
+"""Seconds, whatever an answer asks for: a gateway may ask for an hour, and nobody sees what is waited for."""
+
+
+class _Retries(Retry):
+    """Waits as long as the answer asks for, within limits."""
+
+    @override
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, _LONGEST_WAIT)
+
+
+_RETRIES = _Retries(
     total=3,
     connect=1,
     backoff_factor=0.5,
@@ -190,7 +204,9 @@ class ApiSource:
                 f"{self._root} does not let you in ({status}{f': {detail}' if detail else ''}): it wants a function "
                 "key, by TRACKER_KEY or --key-file, or with API_AUTH=entra a token, by --entra"
             )
-        if status == requests.codes.not_found and detail:
+        if status == requests.codes.not_found and not _is_problem(answer):
+            return Refused(f"{self._root} answers 404: is that the tracker's URL?")
+        if status == requests.codes.not_found:
             return UnknownOperation(detail)
         if status >= requests.codes.internal_server_error or status == requests.codes.too_many_requests:
             return Unreachable(f"{self._root} answers {status}: {detail or 'without a reason'}")
@@ -217,6 +233,11 @@ def _is_for_the_query(named: Named) -> bool:
 
 def _time(time: datetime | None) -> str | None:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z") if time else None
+
+
+def _is_problem(answer: requests.Response) -> bool:
+    """Whether it is a problem document: others than a tracker say in JSON, too, that something is not there."""
+    return answer.headers.get("Content-Type", "").startswith("application/problem+json")
 
 
 def _detail(answer: requests.Response) -> str:

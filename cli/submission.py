@@ -82,12 +82,14 @@ class Submission:
         submitted: The operations that the blobs are in, also those of earlier runs.
         skipped: Blobs that an earlier run had submitted.
         unknown: Bare URLs of which it is not known whether ADX took them; they are left alone.
+        untold: Blobs that ADX took, and the tracker was not told of.
         left: Blobs that were not submitted.
     """
 
     submitted: tuple[Submitted, ...]
     skipped: int
     unknown: tuple[str, ...]
+    untold: int
     left: int
 
 
@@ -124,6 +126,7 @@ class Submitter:
             submitted=tuple(self._operations),
             skipped=len(self._skipped & self._asked),
             unknown=tuple(sorted(unknown)),
+            untold=sum(len(request.blobs) for request in self._journal.unposted),
             left=len(self._asked - accepted - unknown),
         )
 

@@ -232,7 +232,9 @@ def _sum_up(output: Output, outcome: Submission, target: Target, journal: Path |
             f"look in the table, or wait whether 'tracker list' shows them; then --resume {journal} --submit-unknown "
             "submits them again"
         )
-    if not is_done and outcome.left and journal:
+    if outcome.untold:
+        output.say(f"ADX took {outcome.untold} blob(s) that the tracker was not told of")
+    if not is_done and (outcome.left or outcome.untold) and journal:
         output.say(
             f"{outcome.left} blob(s) are left: the same again with --resume {journal} goes on, and repeats nothing"
         )

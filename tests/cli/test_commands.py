@@ -172,6 +172,11 @@ def problem(status: int, detail: str) -> Reply:
         (Reply(302, headers={"Location": "https://login.example"}), Refused, "--entra"),
         (problem(404, "no operation x is known"), UnknownOperation, "no operation x is known"),
         (Reply(404, b"<html>"), Refused, "is that the tracker's URL?"),
+        (
+            Reply(404, b'{"detail": "Not Found"}', {"Content-Type": "application/json"}),
+            Refused,
+            "is that the tracker's URL?",
+        ),
         (problem(409, "tell which"), Refused, "tell which"),
         (problem(400, f"not understood: https://a.example/b?sig={SECRET}"), Refused, "not understood"),
         (problem(503, "storage"), Unreachable, "storage"),
@@ -252,6 +257,12 @@ def test_a_get_is_sent_again_where_a_gateway_fails(server: ScriptedServer) -> No
     server.answer(Reply(502), Reply(200, b'{"operationId": "x"}'))
     with pytest.raises(Unreachable):
         ApiSource(f"{server.origin}/api", Credentials()).track({"operationId": "x"})
+
+
+def test_nobody_is_kept_waiting_for_an_hour(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.api_source._LONGEST_WAIT", 0.1)
+    server.answer(Reply(429, headers={"Retry-After": "3600"}), Reply(200, b'{"operations": []}'))
+    assert ApiSource(f"{server.origin}/api", Credentials()).page(Wanted(), 1).operations == ()
 
 
 def test_a_live_table_ends_with_ctrl_c(server: ScriptedServer, tmp_path: Path) -> None:

@@ -230,6 +230,22 @@ def test_a_submission_that_is_refused_half_way_goes_on_by_its_journal(
     assert "sig=" not in journal.read_text()
 
 
+def test_what_adx_took_and_the_tracker_was_not_told_of_is_said(world: World, console: Console) -> None:
+    words = ["submit", "--format", "csv", world.upload("a.csv", GOOD)]
+    nowhere = Console({**console.settings, "TRACKER_URL": "http://127.0.0.1:9"}, console.folder)
+    untold = nowhere.run(*words)
+    assert (untold.returncode, untold.stdout) == (3, "")
+    (journal,) = console.folder.glob("tracker-submit-*.jsonl")
+    assert "ADX took 1 blob(s) that the tracker was not told of" in untold.stderr
+    assert f"the same again with --resume {journal.name} goes on" in untold.stderr
+    done = console.run(*words, "--resume", journal.name)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in journal.read_text()
+    world.start_host()
+    assert world.settled(done.stdout.strip())["State"] == "Succeeded"
+    assert world.adx.books().rows == 2
+
+
 def test_an_id_of_several_operations_is_told_apart_by_the_table(world: World, console: Console) -> None:
     host = world.start_host(function_keys={"ada": KEY})
     for table in (world.table, f"{world.table}b"):
