@@ -76,7 +76,8 @@ class Life:
     def handle_retries(self) -> int:
         """Take every retry message in hand, as the host does."""
         with self.queues.get_queue_client("ingestion-retries") as client:
-            taken = list(client.receive_messages())
+            # However long it takes to handle them: one that comes back would be handled twice.
+            taken = list(client.receive_messages(visibility_timeout=600))
             for message in taken:
                 self.app.resubmit_blobs(str(message.content).encode(), message.id)
                 client.delete_message(message)
