@@ -1,7 +1,7 @@
 // Operations by state over time: stacked bars, with the same figures as a table.
 
 import { h, show, svg } from "./dom.js";
-import { number, tick } from "./format.js";
+import { number, short, tick } from "./format.js";
 import { STATES, badge } from "./states.js";
 import { href } from "./view.js";
 
@@ -10,7 +10,9 @@ const TOP = 8;
 const FOOT = 24;
 const LEFT = 44;
 const GAP = 2;
-const LABEL = 92;
+const LABEL = 44;
+const LONG_LABEL = 92;
+const LABEL_GAP = 40;
 const USUAL_FONT = 16;
 const STEPS = [1, 1.2, 1.4, 1.6, 2, 3, 4, 5, 6, 8, 10];
 const LONG_MS = 30 * 3_600_000;
@@ -48,7 +50,7 @@ export function showChart(figure, summary) {
       top: TOP * unit,
       foot: height - FOOT * unit,
       left: LEFT * unit,
-      label: LABEL * unit,
+      unit,
     }),
   );
 }
@@ -89,7 +91,7 @@ function grid(most, scale, { width, left, foot }) {
     const y = foot - value * scale;
     return [
       svg("line", { class: "grid", x1: left, x2: width, y1: y, y2: y }),
-      svg("text", { class: "axis", x: left - 8, y: y + 4, "text-anchor": "end" }, number(value)),
+      svg("text", { class: "axis", x: left - 8, y: y + 4, "text-anchor": "end" }, short(value)),
     ];
   });
 }
@@ -123,8 +125,9 @@ const ordered = (states) => [
   ...Object.entries(states).filter(([name, count]) => count && !STATES.has(name)),
 ];
 
-function labels(bars, step, isLong, { width, height, left, label }) {
-  const every = Math.max(1, Math.ceil((isLong ? 1.3 * label : label) / step));
+function labels(bars, step, isLong, { width, height, left, unit }) {
+  const label = (isLong ? LONG_LABEL : LABEL) * unit;
+  const every = Math.max(1, Math.ceil((label + LABEL_GAP * unit) / step));
   return bars.map((bar, index) => {
     const x = left + index * step;
     if (index % every || x + label > width) return null;

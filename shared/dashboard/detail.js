@@ -2,8 +2,9 @@
 
 import * as api from "./api.js";
 import { h, say, show } from "./dom.js";
-import { counted, fileOf, hostOf, link, number, span, time } from "./format.js";
+import { breakable, counted, fileOf, hostOf, link, number, span, time } from "./format.js";
 import { showBlobs } from "./glance.js";
+import { NOTHING_TO_ASK } from "./live.js";
 import { LongTable } from "./long_table.js";
 import { badge, stateOf, statusOf } from "./states.js";
 import { go, href, opened, opening, read } from "./view.js";
@@ -82,7 +83,7 @@ export class Detail {
 
   /** Asks for the open operation, and for its blobs where something has changed or nothing is there yet. */
   async refresh() {
-    if (!this.#name) return;
+    if (!this.#name) return NOTHING_TO_ASK;
     const turn = this.#turn;
     let operation;
     try {
@@ -91,15 +92,16 @@ export class Detail {
       if (![400, 404, 409].includes(problem.status) || turn !== this.#turn) throw problem;
       this.#problem = problem;
       this.#draw();
-      return;
+      return null;
     }
-    if (turn !== this.#turn) return;
+    if (turn !== this.#turn) return null;
     const isChanged = JSON.stringify(operation) !== JSON.stringify(this.#operation);
     this.#problem = null;
     if (isChanged || this.#blobs.length === 0) await this.#askBlobs(operation, turn);
-    if (turn !== this.#turn) return;
+    if (turn !== this.#turn) return null;
     this.#operation = operation;
     this.#draw();
+    return null;
   }
 
   async #askBlobs(operation, turn) {
@@ -331,11 +333,11 @@ function facts(operation) {
   const took = settledAt && span(Date.parse(settledAt) - Date.parse(registeredAt));
   const rows = [
     ["Table", `${database} / ${table}`],
-    ["Cluster", hostOf(cluster)],
+    ["Cluster", cluster && breakable(hostOf(cluster))],
     ["Registered", time(registeredAt)],
     ["Started in ADX", startTime && time(startTime)],
     ["Last updated in ADX", lastUpdated && time(lastUpdated)],
-    ["Ended", settledAt && [time(settledAt), h("span", { class: "quiet" }, ` after ${took}`)]],
+    ["Ended", settledAt && [time(settledAt), " ", h("span", { class: "quiet whole" }, `after ${took}`)]],
     ["Attempt", number(attempt)],
     [
       "Retry of",

@@ -3,11 +3,13 @@
 import { h } from "./dom.js";
 
 const WHOLE = new Intl.NumberFormat();
+const SHORT = new Intl.NumberFormat(undefined, { notation: "compact" });
 const PERCENT = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const MINUTE = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const TIED = "\u00a0";
 const SECOND = 1000;
 const UNITS = [
   [86_400 * SECOND, "d"],
@@ -17,6 +19,9 @@ const UNITS = [
 ];
 
 export const number = (value) => WHOLE.format(value ?? 0);
+
+/** A large number in little room, such as 120K. */
+export const short = (value) => (value < 10_000 ? number(value) : SHORT.format(value));
 
 /** A share that never says 100 % or 0 % of what is not quite all or nothing. */
 export function share(part, whole) {
@@ -34,22 +39,22 @@ export const clock = (milliseconds) => CLOCK.format(milliseconds);
 export const tick = (milliseconds, isLong) =>
   isLong ? `${DAY.format(milliseconds)} ${MINUTE.format(milliseconds)}` : MINUTE.format(milliseconds);
 
-/** A length of time in its two largest units, such as 3 h 5 min. */
+/** A length of time in its two largest units, such as 3 h 5 min; a number and its unit stay in one line. */
 export function span(milliseconds) {
   let left = Math.max(0, milliseconds);
   const first = UNITS.findIndex(([unit]) => left >= unit);
-  if (first < 0) return "0 s";
+  if (first < 0) return `0${TIED}s`;
   const words = [];
   for (const [unit, name] of UNITS.slice(first, first + 2)) {
     const whole = Math.floor(left / unit);
     left -= whole * unit;
-    if (whole) words.push(`${whole} ${name}`);
+    if (whole) words.push(`${whole}${TIED}${name}`);
   }
   return words.join(" ");
 }
 
 /** A length of time in its largest unit, such as 3 h. */
-export const age = (milliseconds) => span(milliseconds).split(" ").slice(0, 2).join(" ");
+export const age = (milliseconds) => span(milliseconds).split(" ")[0];
 
 export const utc = (iso) => `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
@@ -70,6 +75,9 @@ export function hostOf(cluster) {
     return cluster;
   }
 }
+
+/** A host's name that may break after its dots alone. */
+export const breakable = (host) => host.split(/(?<=\.)/).flatMap((part) => [part, h("wbr")]);
 
 /** The last part of a blob's path, and what stands before it within its account. */
 export function fileOf(url) {

@@ -1,5 +1,6 @@
 // At a glance: what became of operations and blobs in the period, what is outstanding, and what fails.
 
+import { now } from "./api.js";
 import { showChart, showChartTable, showLegend } from "./chart.js";
 import { h, say, show, svg } from "./dom.js";
 import { age, counted, hostOf, number, share, time, utc } from "./format.js";
@@ -7,6 +8,8 @@ import { NOT_SUCCEEDED, OUTCOMES, badge } from "./states.js";
 import { PERIODS, href, read } from "./view.js";
 
 const FIRST_FAILURES = 5;
+// What everybody looks for, also where it is none of them.
+const ALWAYS_NAMED = new Set(["succeeded", "failed"]);
 const at = (id) => document.getElementById(id);
 let isAllShown = false;
 let latest = null;
@@ -41,6 +44,7 @@ export function showSummary(summary, explanations) {
   showLegend(at("legend"), summary, view.state);
   at("nothing").hidden = total > 0;
   at("chart-parts").hidden = total === 0;
+  at("longer").hidden = summary.period === "week";
   say(at("nothing-title"), `Nothing was tracked in ${period}.`);
   showBlobs(at("blobs"), summary.blobs);
   showOutstanding(summary.outstanding);
@@ -61,10 +65,11 @@ export function showBlobs(place, blobs) {
     { class: "meter", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
     parts,
   );
-  const rows = [...OUTCOMES].map(([name, about]) =>
+  const named = [...OUTCOMES].filter(([name]) => blobs[name] || (total && ALWAYS_NAMED.has(name)));
+  const rows = named.map(([name, about]) =>
     h(
       "div",
-      {},
+      { "data-key": name },
       h("dt", {}, badge(about)),
       h("dd", {}, h("span", { class: "figure" }, number(blobs[name])), h("small", {}, share(blobs[name] ?? 0, total))),
     ),
@@ -84,20 +89,27 @@ function showOutstanding(outstanding) {
     return;
   }
   const { count, overdue, oldestRegisteredAt, measuredAt } = outstanding;
-  const oldest = oldestRegisteredAt ? age(Date.now() - Date.parse(oldestRegisteredAt)) : "–";
+  const oldest = oldestRegisteredAt && age(now() - Date.parse(oldestRegisteredAt));
   show(
     place,
     h("p", { class: "big" }, h("b", {}, number(count)), count === 1 ? " operation" : " operations"),
     h(
       "dl",
       { class: "shares" },
-      h(
-        "div",
-        {},
-        h("dt", {}, "Oldest for"),
-        h("dd", { title: oldestRegisteredAt && utc(oldestRegisteredAt) }, oldest),
-      ),
-      h("div", { class: overdue ? "warn" : null }, h("dt", {}, "Overdue for a poll"), h("dd", {}, number(overdue))),
+      oldest &&
+        h(
+          "div",
+          { "data-key": "oldest" },
+          h("dt", {}, "Oldest for"),
+          h("dd", { title: utc(oldestRegisteredAt) }, oldest),
+        ),
+      (count > 0 || overdue > 0) &&
+        h(
+          "div",
+          { "data-key": "overdue", class: overdue ? "warn" : null },
+          h("dt", {}, "Overdue for a poll"),
+          h("dd", {}, number(overdue)),
+        ),
       h("div", {}, h("dt", {}, "Measured"), h("dd", {}, time(measuredAt, { isShort: true }))),
     ),
   );

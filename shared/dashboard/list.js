@@ -48,6 +48,12 @@ export function merged(known, page, reachesEnd) {
   );
 }
 
+/** What the period has left behind goes, so that a page that stays open shows the last hour and no more. */
+export function within(items, view, now) {
+  const since = queryOf(view, now).since && Date.parse(queryOf(view, now).since);
+  return since ? items.filter(({ registeredAt }) => Date.parse(registeredAt) >= since) : items;
+}
+
 export class OperationsList {
   #items = [];
   #token = null;
@@ -72,7 +78,7 @@ export class OperationsList {
   reset() {
     this.#turn += 1;
     this.#view = read();
-    this.#query = queryOf(this.#view, Date.now());
+    this.#query = queryOf(this.#view, api.now());
     this.#items = [];
     this.#token = null;
     this.#isLoading = true;
@@ -95,7 +101,7 @@ export class OperationsList {
       return;
     }
     const { items, token, isWhole } = await this.#newest();
-    const join = () => (isWhole ? merged(this.#items, items, token === null) : items);
+    const join = () => within(isWhole ? merged(this.#items, items, token === null) : items, this.#view, api.now());
     const singles = await this.#seenAndRunning(join(), items);
     if (turn !== this.#turn) return;
     const before = this.#items;
@@ -154,18 +160,20 @@ export class OperationsList {
   }
 
   async #pages(token, enough) {
+    const turn = this.#turn;
     const items = [];
     for (let page = 0; page < MOST_PAGES; page += 1) {
       const answer = await api.operations({ ...this.#query, continuationToken: token });
       items.push(...answer.operations);
       token = answer.continuationToken;
-      if (token === null || items.length >= enough) break;
+      if (token === null || items.length >= enough || turn !== this.#turn) break;
     }
     return { items, token };
   }
 
   /** The newest, down to what is known already; `isWhole` is false where there is more between. */
   async #newest() {
+    const turn = this.#turn;
     const newest = this.#items[0];
     const running = this.#items.slice(0, MOST_NEWEST).findLastIndex(({ state }) => state === "InProgress");
     const limit = Math.max(FEWEST_NEWEST, running + 1);
@@ -175,7 +183,7 @@ export class OperationsList {
       const answer = await api.operations({ ...this.#query, continuationToken: token }, limit);
       items.push(...answer.operations);
       token = answer.continuationToken;
-      if (token === null) return { items, token, isWhole: true };
+      if (token === null || turn !== this.#turn) return { items, token, isWhole: true };
       if (newest !== undefined && answer.operations.some((each) => moment(each) <= moment(newest)))
         return { items, token, isWhole: true };
       // With nothing loaded there is nothing to join it to.
@@ -293,7 +301,7 @@ function blobsText(blobs) {
 
 /** How long it took; of what still runs only whole minutes, so that a row that did not change stays as it is. */
 export function took({ registeredAt, settledAt }) {
-  const end = settledAt ? Date.parse(settledAt) : Date.now();
+  const end = settledAt ? Date.parse(settledAt) : api.now();
   const length = end - Date.parse(registeredAt);
   return settledAt
     ? span(length)

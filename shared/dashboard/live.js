@@ -2,18 +2,24 @@
 
 const FIRST_WAIT_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;
+// What a server wants to be left alone for is kept to, as far as somebody who looks would still wait.
+const LONGEST_RETRY_AFTER_MS = 600_000;
+
+/** What a question gives back that had nothing to ask the API: nothing was heard either. */
+export const NOTHING_TO_ASK = Symbol("nothing to ask");
 
 /** When it may be asked again after so many failures in a row. */
 export function waitAfter(failures, retryAfter = null) {
   const wait = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
-  return Math.max(wait, Math.min((retryAfter ?? 0) * 1000, LONGEST_WAIT_MS));
+  return Math.max(wait, Math.min((retryAfter ?? 0) * 1000, LONGEST_RETRY_AFTER_MS));
 }
 
 /** One question that is asked for as long as the page is looked at. */
 class Question {
   constructor(live, name, everyMs, ask) {
-    Object.assign(this, { live, name, everyMs, ask, problem: null, nextAt: null });
+    Object.assign(this, { live, name, everyMs, ask, problem: null, nextAt: null, lastHeard: null });
     this.failures = 0;
+    this.round = 0;
     this.timer = null;
     this.isRunning = false;
     this.isWantedAgain = false;
@@ -26,22 +32,41 @@ class Question {
       this.isWantedAgain = true;
       return;
     }
+    await this.#run();
+  }
+
+  /** Asks at once for another view: what is awaited for the last one no longer counts. */
+  async anew() {
+    clearTimeout(this.timer);
+    await this.#run();
+  }
+
+  async #run() {
+    this.round += 1;
+    const round = this.round;
     this.isRunning = true;
+    this.isWantedAgain = false;
+    let problem = null;
+    let isHeard = false;
     try {
-      await this.ask();
-      this.live.lastHeard = Date.now();
-      this.problem = null;
-      this.failures = 0;
+      isHeard = (await this.ask()) !== NOTHING_TO_ASK;
     } catch (error) {
-      this.problem = error;
-      this.failures += 1;
-      if (error.status === 401) this.live.refused(error);
-      // A defect of the page itself belongs into the console too.
-      if (error.status === undefined) reportError(error);
+      problem = error;
     }
+    if (round !== this.round) return;
     this.isRunning = false;
+    this.#take(problem, isHeard);
     this.#plan();
     this.live.changed();
+  }
+
+  #take(problem, isHeard) {
+    this.problem = problem;
+    this.failures = problem ? this.failures + 1 : 0;
+    if (isHeard) this.lastHeard = Date.now();
+    if (problem?.status === 401) this.live.refused(problem);
+    // A defect of the page itself belongs into the console too.
+    if (problem && problem.status === undefined) reportError(problem);
   }
 
   pause() {
@@ -73,7 +98,7 @@ export class Live {
 
   /** @param changed is called after each answer or failure; @param refused gets the problem where a key is needed. */
   constructor({ changed, refused }) {
-    Object.assign(this, { changed, refused, lastHeard: null });
+    Object.assign(this, { changed, refused });
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) for (const each of this.#questions) each.pause();
       else this.askAll();
@@ -89,6 +114,11 @@ export class Live {
 
   askAll() {
     return Promise.all(this.#questions.map((each) => each.now()));
+  }
+
+  /** When an answer came last, to any question; null before the first. */
+  get lastHeard() {
+    return Math.max(...this.#questions.map((each) => each.lastHeard ?? 0)) || null;
   }
 
   /** The question that fails, the most telling one first; undefined where none does. */

@@ -23,6 +23,7 @@ const at = (id) => document.getElementById(id);
 let view = read();
 let explanations = null;
 let summary = null;
+let summaryTurn = 0;
 let wasFailing = false;
 let scrollBefore = 0;
 
@@ -30,13 +31,13 @@ const announce = (text) => say(at("announcer"), text);
 const explained = () => explanations ?? new Map();
 const list = new OperationsList({ section: at("operations"), announce, onChange: () => questions.summary.now() });
 const keyDialog = new KeyDialog(() => live.askAll());
-const redrive = new RedriveDialog({ onDone: () => live.askAll(), onRefused: () => keyDialog.ask() });
+const redrive = new RedriveDialog({ onDone: () => live.askAll(), onRefused: askForKey, announce });
 const detail = new Detail({
   explanations: explained,
   announce,
   redrive: (operation, givenUp) => redrive.ask(operation, givenUp),
 });
-const live = new Live({ changed: showConnection, refused: (problem) => problem.isLogin || keyDialog.ask() });
+const live = new Live({ changed: showConnection, refused: askForKey });
 const questions = {
   operations: live.add("The operations", EVERY.operations, async () => {
     await list.refresh();
@@ -47,15 +48,22 @@ const questions = {
   operation: live.add("The open operation", EVERY.operation, () => detail.refresh()),
 };
 
+/** But for a login, and for an answer to a key that is no longer the one in hand. */
+function askForKey(problem) {
+  if (!problem.isLogin && problem.key === key.current()) keyDialog.ask();
+}
+
 async function askSummary() {
+  summaryTurn += 1;
+  const turn = summaryTurn;
   const period = view.period;
-  const until = new Date();
+  const until = new Date(api.now());
   const since = new Date(until - PERIODS.get(period).ms);
   const [answer] = await Promise.all([
     api.summary({ since: since.toISOString(), until: until.toISOString() }),
     askExplanations(),
   ]);
-  if (period !== view.period) return;
+  if (turn !== summaryTurn) return;
   summary = { ...answer, period };
   glance.showSummary(summary, explained());
 }
@@ -82,12 +90,12 @@ function look() {
     view.period !== before.period || JSON.stringify(filterOf(view)) !== JSON.stringify(filterOf(before));
   if (isOtherList) {
     list.reset();
-    questions.operations.now();
+    questions.operations.anew();
   } else list.redraw();
   if (view.period !== before.period) {
     at("glance").setAttribute("aria-busy", "true");
     say(at("operations-total"), `Asking for the last ${PERIODS.get(view.period).text} …`);
-    questions.summary.now();
+    questions.summary.anew();
   }
   lookAtDetail(before);
 }
@@ -101,7 +109,7 @@ function lookAtDetail(before) {
   document.title = name ? `${name.operationId} - ADX ingestion tracker` : "ADX ingestion tracker";
   at("close").href = href(closed);
   const isOther = detail.look(view);
-  if (name && (isOther || view.status !== before.status)) questions.operation.now();
+  if (isOther || (name && view.status !== before.status)) questions.operation.anew();
   if (isOther && name) showOpened();
   if (!name && last) {
     if (!WIDE.matches) scrollTo(0, scrollBefore);
@@ -124,12 +132,12 @@ function showConnection() {
   at("forget").hidden = !key.current();
   at("connection").hidden = !failing;
   if (questions.health.problem) healthUnknown();
-  if (failing) showFailing(failing, lastHeard);
+  if (failing) showFailing(failing);
   if (Boolean(failing) !== wasFailing) announce(failing ? at("connection-text").textContent : "The API answers again");
   wasFailing = Boolean(failing);
 }
 
-function showFailing({ name, problem, nextAt }, lastHeard) {
+function showFailing({ name, problem, nextAt, lastHeard }) {
   if (problem.status === 401) {
     const what = problem.isLogin
       ? "You are signed out. Reload the page to sign in."
@@ -182,10 +190,18 @@ function start() {
   for (const name of ["hashchange", "viewchange", "popstate"]) addEventListener(name, look);
   document.addEventListener("click", clicked);
   document.addEventListener("keydown", (event) => {
+    // A key held down is one press: it must not act on what the first one brought.
+    if (event.key === "Enter" && event.repeat) event.preventDefault();
     const isElsewhere = event.target.closest("input, select, dialog");
     if (event.key === "Escape" && opened(view) && !isElsewhere) go(closed);
   });
   at("try-now").addEventListener("click", tryNow);
+  // Until the first answer nobody knew that this machine's clock is wrong: the period was another.
+  api.onWrongClock(() => {
+    list.reset();
+    questions.operations.anew();
+    questions.summary.anew();
+  });
   at("forget").addEventListener("click", () => {
     key.forget();
     live.askAll();

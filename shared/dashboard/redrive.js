@@ -10,15 +10,20 @@ export class RedriveDialog {
   #operation = null;
   #isDone = false;
   #isRunning = false;
+  #turn = 0;
 
-  /** @param onDone is called once something was redriven; @param onRefused where a key is needed first. */
-  constructor({ onDone, onRefused }) {
-    Object.assign(this, { onDone, onRefused });
+  /** @param onDone is called once something was redriven; @param onRefused gets the problem where a key is needed first. */
+  constructor({ onDone, onRefused, announce }) {
+    Object.assign(this, { onDone, onRefused, announce });
     this.dialog = at("redrive-dialog");
     at("redrive-form").addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.#isDone) this.dialog.close();
       else this.#redrive();
+    });
+    // The second half of a double click must not close what the first one brought.
+    at("redrive-act").addEventListener("click", (event) => {
+      if (event.detail > 1) event.preventDefault();
     });
     at("redrive-cancel").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("close", () => {
@@ -28,7 +33,10 @@ export class RedriveDialog {
 
   ask(operation, { count, isWhole }) {
     this.#operation = operation;
+    this.#turn += 1;
     this.#isDone = false;
+    this.#isRunning = false;
+    at("redrive-act").removeAttribute("aria-disabled");
     say(at("redrive-title"), `Try ${isWhole ? "" : "at least "}${counted(count, "blob")} again?`);
     show(
       at("redrive-operation"),
@@ -45,33 +53,49 @@ export class RedriveDialog {
   async #redrive() {
     if (this.#isRunning) return;
     this.#isRunning = true;
+    const turn = this.#turn;
+    // An answer that comes after the dialog was closed, or asks about another operation, is no answer to that one.
+    const isOver = () => turn !== this.#turn || !this.dialog.open;
     say(at("redrive-act"), "Asking …");
     at("redrive-act").setAttribute("aria-disabled", "true");
     try {
       const done = await api.redrive(this.#operation, at("redrive-as").value.trim());
+      if (isOver()) {
+        this.announce(countText(done));
+        this.onDone();
+        return;
+      }
       this.#isDone = true;
+      say(at("redrive-title"), "Tried again");
       this.#show("good", ...doneText(done));
       at("redrive-question").hidden = true;
       at("redrive-cancel").hidden = true;
       say(at("redrive-act"), "Close");
     } catch (problem) {
-      if (problem.status === 401) {
-        this.dialog.close();
-        this.onRefused();
+      if (isOver()) {
+        this.announce(`The redrive failed. ${problem.message}`);
+        return;
       }
+      if (problem.status === 401 && !problem.isLogin) this.dialog.close();
+      if (problem.status === 401) this.onRefused(problem);
       const isUnknown = problem.status === 0 || problem.status >= 500;
       this.#show(
         "bad",
         h("b", {}, problem.title),
         problem.detail && h("p", {}, problem.detail),
+        problem.isLogin && h("p", {}, "You are signed out. Reload the page to sign in."),
         isUnknown &&
           h("p", {}, "It may have been done in part. The same request again completes it, and does nothing twice."),
       );
       say(at("redrive-act"), "Try once more");
     } finally {
-      at("redrive-act").removeAttribute("aria-disabled");
-      this.#isRunning = false;
+      if (turn === this.#turn) this.#rest();
     }
+  }
+
+  #rest() {
+    at("redrive-act").removeAttribute("aria-disabled");
+    this.#isRunning = false;
   }
 
   #show(kind, ...content) {
@@ -82,15 +106,17 @@ export class RedriveDialog {
   }
 }
 
-function doneText({ redriveId, blobs, left }) {
-  const done = blobs
+const countText = ({ blobs }) =>
+  blobs
     ? `${counted(blobs, "blob")} ${blobs === 1 ? "is" : "are"} on the retry queue.`
     : "Nothing was left to redrive.";
+
+function doneText({ redriveId, blobs, left }) {
   const rest = left
     ? ` ${counted(left, "blob")} that the app has given up ${left === 1 ? "is" : "are"} left.`
     : " None is left.";
   return [
-    h("b", {}, done),
+    h("b", {}, countText({ blobs })),
     h("p", {}, blobs || left ? rest : " Others may have been first."),
     h("p", {}, "Written down as redrive ", h("code", {}, redriveId), "."),
   ];

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ class Opener:
         scheme: str = "light",
         forced: bool = False,
         uri: str | None = None,
+        clock_ahead: timedelta = timedelta(0),
     ) -> Page:
         context = self.browser.new_context(
             viewport={"width": width, "height": height},
@@ -81,7 +83,7 @@ class Opener:
         page = context.new_page()
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.clock.install()
+        page.clock.install(time=datetime.now(UTC) + clock_ahead)
         page.goto(f"{uri or self.api.uri}/api/dashboard{fragment}")
         return page
 

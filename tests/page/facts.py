@@ -18,6 +18,11 @@ CODES = (
 type Json = dict[str, Any]
 
 
+def now() -> datetime:
+    """The present, as the API tells it."""
+    return datetime.now(UTC)
+
+
 def text(at: datetime) -> str:
     """A time as the API writes it."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -55,6 +55,8 @@ class StandIn:
         is_complete: Whether the summary counts all.
         key: What it asks for, if anything.
         failing: The status, or 0 for a broken connection, that a path answers with instead; "" stands for all.
+        retry_after: The seconds that a failure asks to be left alone for.
+        changed: What a path answers with instead, be it what the API has never promised.
         refusal: The problem that a redrive is refused with.
         asked: The requests that came, but for those of files.
         lies: Where an answer was not what the OpenAPI document promises.
@@ -67,6 +69,8 @@ class StandIn:
     is_complete: bool = True
     key: str | None = None
     failing: dict[str, int] = field(default_factory=dict)
+    retry_after: int | None = None
+    changed: dict[str, Any] = field(default_factory=dict)
     refusal: Json | None = None
     asked: list[Asked] = field(default_factory=list)
     lies: list[str] = field(default_factory=list)
@@ -78,7 +82,9 @@ class StandIn:
 
     def blobs_of(self, operation_id: str) -> list[Json]:
         """The blobs of an operation."""
-        return self.blobs.setdefault(operation_id, facts.blobs_of(self.of(operation_id)))
+        if operation_id not in self.blobs:
+            self.blobs[operation_id] = facts.blobs_of(self.of(operation_id))
+        return self.blobs[operation_id]
 
     def redrives(self) -> list[Asked]:
         """The redrives that were asked for."""
@@ -141,9 +147,11 @@ def _handler(
         state.asked.append(Asked(request.method, path, dict(request.query), key, body))
         for beginning, status in state.failing.items():
             if path.startswith(beginning):
-                return _failure(request, status)
+                return _failure(request, status, state.retry_after)
         if state.key is not None and key != state.key:
             return web.Response(status=401)
+        if path in state.changed:
+            return web.json_response(state.changed[path])
         try:
             read_query(request.query_string, endpoint.parameters)
             content = answer(state, {**request.match_info, **request.query})
@@ -168,13 +176,15 @@ def _problem(content: Json) -> web.Response:
     return web.json_response(content, status=content["status"], content_type="application/problem+json")
 
 
-def _failure(request: web.Request, status: int) -> web.Response:
+def _failure(request: web.Request, status: int, retry_after: int | None) -> web.Response:
     if status == 0:
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
     # As a gateway before the app does: no JSON.
-    return web.Response(status=status, text="<html>Something is wrong</html>", content_type="text/html")
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    text = "<html>Something is wrong</html>"
+    return web.Response(status=status, text=text, content_type="text/html", headers=headers)
 
 
 def _operations(state: StandIn, query: Query) -> Json:
