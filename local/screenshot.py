@@ -1,6 +1,6 @@
-"""`python -m local.screenshot URL`, run by `./dev screenshot`: the README's pictures of the dashboard, of a demo.
+"""`python -m local.screenshot URL`: pictures of the dashboard of an app that runs, such as that of `./dev demo --open`.
 
-Start `./dev demo --open` first, and give the URL that it prints.
+Those of the README are of a made-up day: `./dev screenshot`.
 """
 
 import argparse
@@ -30,24 +30,25 @@ def main() -> int:
     Returns:
         The exit status: 1 where the page or a browser can't be had.
     """
-    parser = argparse.ArgumentParser(prog="./dev screenshot", description="Renews the pictures of the dashboard.")
+    parser = argparse.ArgumentParser(description="Takes pictures of a dashboard.")
     parser.add_argument("url", help="the dashboard's, as ./dev demo --open prints it")
-    parser.add_argument("--to", type=Path, default=FOLDER, metavar="FOLDER", help="default: docs/images")
+    parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where the pictures go")
     arguments = parser.parse_args()
     try:
         take(arguments.url, arguments.to)
     except (BrowserFailed, ProcessFailed) as error:
-        print(f"./dev screenshot: {error}", file=sys.stderr)
+        print(f"local.screenshot: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def take(url: str, folder: Path) -> None:
+def take(url: str, folder: Path, period: str = "hour") -> None:
     """Takes the pictures, light and dark.
 
     Args:
-        url: The dashboard's; its last hour is shown, with an operation open that failed in part.
+        url: The dashboard's; an operation on the table Weather that failed in part is opened.
         folder: Where they go.
+        period: What is shown: the last hour, day or week.
 
     Raises:
         ProcessFailed: There is no browser, or a picture is too large for a README.
@@ -56,7 +57,7 @@ def take(url: str, folder: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=ensure_chromium())
         for scheme, name in SCHEMES:
-            picture = _picture(browser, f"{url}#period=hour", scheme)
+            picture = _picture(browser, f"{url}#period={period}&table=Weather", scheme)
             if len(picture) > MOST_BYTES:
                 raise ProcessFailed(f"{name} has {len(picture):,} bytes, more than {MOST_BYTES:,}")
             (folder / name).write_bytes(picture)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import jsonschema_rs
@@ -197,20 +198,25 @@ def _operations(state: StandIn, query: Query) -> Json:
     return {"operations": page, "continuationToken": _position(page[-1]) if is_more else None}
 
 
+@cache
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
 def _position(operation: Json) -> str:
-    inverted = 10**13 - int(datetime.fromisoformat(operation["registeredAt"]).timestamp() * 1000)
+    inverted = 10**13 - int(_moment(operation["registeredAt"]).timestamp() * 1000)
     return f"{inverted:014}|{operation['operationId']}"
 
 
 def _fits(operation: Json, query: Query) -> bool:
     states = query["state"].split(",") if "state" in query else [operation["state"]]
-    at = datetime.fromisoformat(operation["registeredAt"])
+    at = _moment(operation["registeredAt"])
     return (
         operation["state"] in states
         and all(operation[name] == query.get(name, operation[name]) for name in PLACE)
         and operation["firstErrorCode"] == query.get("errorCode", operation["firstErrorCode"])
-        and ("since" not in query or at >= datetime.fromisoformat(query["since"]))
-        and ("until" not in query or at < datetime.fromisoformat(query["until"]))
+        and ("since" not in query or at >= _moment(query["since"]))
+        and ("until" not in query or at < _moment(query["until"]))
         and operation["operationId"].startswith(query.get("operationId", ""))
     )
 
@@ -284,7 +290,7 @@ def _summary(state: StandIn, query: Query) -> Json:
 def _buckets(operations: Sequence[Json], seconds: int) -> Iterator[Json]:
     counts: dict[int, Counter[str]] = {}
     for each in operations:
-        at = int(datetime.fromisoformat(each["registeredAt"]).timestamp()) // seconds * seconds
+        at = int(_moment(each["registeredAt"]).timestamp()) // seconds * seconds
         counts.setdefault(at, Counter())[each["state"]] += 1
     for at, states in sorted(counts.items()):
         yield {"at": facts.text(datetime.fromtimestamp(at, UTC)), "states": dict(states)}

@@ -10,6 +10,17 @@ from tests.page.stand_in import StandIn
 ALL = 10_000
 MOST_NODES = 12_000
 LONGEST_TASK_MS = 1500
+LOAD_ALL = """async () => {
+  const more = document.querySelector("#more");
+  while (!more.hidden) {
+    const loaded = new Promise((resolve) =>
+      new MutationObserver(resolve).observe(more, { attributeFilter: ["aria-disabled"] }));
+    more.click();
+    await loaded;
+    while (more.hasAttribute("aria-disabled")) await new Promise((resolve) => requestIdleCallback(resolve));
+  }
+}"""
+"""Clicks on as soon as there is more: whoever asks from outside whether it is there waits longer than it takes."""
 
 
 @pytest.mark.timeout(180)
@@ -22,12 +33,11 @@ def test_ten_thousand_operations_stay_fluent(api: StandIn, visit: Opener) -> Non
         "new PerformanceObserver(list => { window.tasks = [...(window.tasks ?? []), "
         "...list.getEntries().map(entry => entry.duration)] }).observe({type: 'longtask'})"
     )
-    more = page.get_by_role("button", name="Load more")
-    for loaded in range(200, ALL + 1, 100):
-        more.click()
-        expect(page.locator("#loaded")).to_contain_text(f"{loaded:,} operations loaded")
+    page.evaluate(LOAD_ALL)
+    expect_loaded(page, ALL)
     assert page.locator("*").count() < MOST_NODES
     expect(page.locator("#operations-table")).to_have_attribute("aria-rowcount", str(ALL + 1))
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
     last = api.operations[-1]["operationId"]
     expect(rows(page).last).to_contain_text(last)
     page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
