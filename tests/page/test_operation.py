@@ -191,12 +191,14 @@ def test_one_id_in_two_tables_is_searched_for(api: StandIn, visit: Opener) -> No
     expect(page.locator("#facts")).to_contain_text("Sales / Clicks")
 
 
-@pytest.mark.parametrize("operation_id", ["a/b", "..", "a%2Fb", "a?b#c", "ä €", r"a\b"])
-def test_any_id_is_opened(api: StandIn, visit: Opener, operation_id: str) -> None:
-    api.operations.insert(0, facts.operation(operation_id, age=3))
+def test_any_id_is_opened(api: StandIn, visit: Opener) -> None:
+    names = ("a/b", "..", "a%2Fb", "a?b#c", "ä €", r"a\b")
+    api.operations = [facts.operation(name, age=3 + place) for place, name in enumerate(names)]
     page = visit()
-    rows(page).first.locator("a").click()
-    expect(page.locator("#detail h2")).to_have_text(operation_id)
-    expect(page.locator("#facts")).to_contain_text("Sales / Orders")
-    other = visit(page.url[page.url.index("#") :])
-    expect(other.locator("#facts")).to_contain_text("Sales / Orders")
+    for place, name in enumerate(names):
+        rows(page).nth(place).locator("a").click()
+        expect(page.locator("#detail h2")).to_have_text(name)
+        expect(page.locator("#facts")).to_contain_text("Sales / Orders")
+        page.reload()
+        expect(page.locator("#detail h2")).to_have_text(name)
+        expect(page.locator("#facts")).to_contain_text("Sales / Orders")
