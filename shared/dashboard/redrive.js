@@ -71,6 +71,8 @@ export class RedriveDialog {
       at("redrive-question").hidden = true;
       at("redrive-cancel").hidden = true;
       say(at("redrive-act"), "Close");
+      // The field that had the focus is gone.
+      at("redrive-act").focus();
     } catch (problem) {
       if (isOver()) {
         this.announce(`The redrive failed. ${problem.message}`);
