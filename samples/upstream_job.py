@@ -3,7 +3,7 @@
     python samples/upstream_job.py CONTAINER_SAS_URL DATABASE TABLE FORMAT
 
 Reads KUSTO_INGEST_URI, and for the queue IngestionStorage (a connection string) or, for access by identity,
-IngestionStorage__queueServiceUri. The SAS needs read and list.
+IngestionStorage__queueServiceUri. The SAS needs read and list. The first line of a CSV file is taken for a header.
 """
 
 import json
@@ -51,5 +51,6 @@ with (
         answer.raise_for_status()
         operation = {"operationId": answer.json()["ingestionOperationId"], "database": database, "table": table}
         # With the blobs and properties the tracker can submit again what fails for a moment.
-        queue.send_message(json.dumps({**operation, "properties": properties, "blobs": blobs}))
+        message = json.dumps({**operation, "properties": properties, "blobs": blobs})
+        queue.send_message(message, time_to_live=-1)  # else it is gone after a week, read or not
         print(f"submitted {len(blobs)} blobs as {operation['operationId']}")

@@ -81,6 +81,10 @@ def watch(  # noqa: PLR0913, each is an option
             until=wanted.until,
         )
         named = [each.name for each in each_operation(source, outstanding)]
+        if not named:
+            context.output.say(
+                "no operation is outstanding, so there is nothing to wait for; name those you mean", "yellow"
+            )
     follower = Follower(source, named, follows=not no_follow)
     _wait(context.output, follower, interval, timeout)
     raise click.exceptions.Exit(_tell_end(context.output, follower))

@@ -89,7 +89,8 @@ _OPERATION: Object = {
     "retriedBlobs": _COUNT,
     "firstErrorCode": _TEXT_OR_NULL,
     "lastError": _described(
-        _TEXT_OR_NULL, "What went wrong, as a text: of its first failure, or of a request to ADX that gave no status."
+        _TEXT_OR_NULL,
+        "What went wrong, as a text: of its last failed blob, or of a request to ADX that gave no status.",
     ),
 }
 _OPERATION_EXAMPLE: Object = {
@@ -110,7 +111,7 @@ _OPERATION_EXAMPLE: Object = {
     "permanentFailures": 1,
     "retriedBlobs": 0,
     "firstErrorCode": _CODE,
-    "lastError": None,
+    "lastError": f"{_CODE}: The mapping 'orders_v2' does not exist",
 }
 _RELATIVE = ("operationId", "attempt", "state", "parentOperationId", "registeredAt", "settledAt", "blobs")
 

@@ -315,6 +315,13 @@ def test_nothing_is_said_when_the_reader_has_gone(server: ScriptedServer, tmp_pa
     assert done.stderr == ""
 
 
+def test_a_wait_for_nothing_says_so(server: ScriptedServer, alone: Console) -> None:
+    server.answer(Reply(200, b'{"operations": [], "continuationToken": null}'))
+    done = alone.run("watch", "--url", server.origin, "--until-settled")
+    assert done.returncode == 0
+    assert "nothing to wait for" in done.stderr
+
+
 def test_a_wait_that_nobody_reads_of_is_no_success(server: ScriptedServer, tmp_path: Path) -> None:
     lineage = {"rootOperationId": "x", "operations": []}
     server.answer(Reply(200, json.dumps({**ROW, "lineage": lineage}).encode()))
