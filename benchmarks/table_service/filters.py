@@ -82,6 +82,9 @@ def read_filter(text: str) -> Filter:
     if not is_partition:
         return Filter((partitions[0], b""), None if partitions[1] is None else (partitions[1], b""), rest)
     partition, next_partition = partitions
+    if next_partition is not None and next_partition <= partition:
+        # The comparisons exclude each other.
+        return Filter((partition, b""), (partition, b""), rest)
     first, beyond = _range(comparisons, "RowKey")
     last = (partition, beyond) if beyond is not None else (next_partition or partition + _NEXT, b"")
     return Filter((partition, first), last, rest)

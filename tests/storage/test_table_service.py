@@ -207,6 +207,8 @@ def test_a_row_says_as_much_as_is_asked_for(raw: Raw, accept: str, told: set[str
         ("RowKey ge '0002' and RowKey lt '0004'", ["0002", "0003"]),
         ("RowKey ge '0002' and RowKey ge '0003' and RowKey lt '0005' and RowKey lt '0004'", ["0003"]),
         ("RowKey eq '0003' and RowKey gt '0003'", []),
+        ("PartitionKey lt '' and RowKey lt '0003'", []),
+        ("PartitionKey lt ''", []),
         ("RowKey lt '0003' and RowKey ne '0001'", ["0000", "0002"]),
         ("RowKey lt '0006' and Odd eq true", ["0001", "0003", "0005"]),
         ("Number gt 2 and Number lt 5", ["0003", "0004"]),
