@@ -7,14 +7,14 @@ no array of events, an event that lacks an attribute, a batch of more than 1 MB,
 
 import json
 import re
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self, override
+from email.message import Message
+from typing import Any, override
+
+from tests.support.http_server import Received, Reply, ScriptedServer
 
 MOST_BYTES = 1024 * 1024
 MEDIA_TYPE = "application/cloudevents-batch+json; charset=utf-8"
@@ -49,10 +49,11 @@ def _takes_all(_: Event) -> bool:
     return False
 
 
-class EventGrid:
+class EventGrid(ScriptedServer):
     """One topic; ``events`` are those that it took, ``batches`` how many came in each request that it took."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.events: list[Event] = []
         self.batches: list[int] = []
         self.tokens: list[str] = []
@@ -60,14 +61,6 @@ class EventGrid:
         self.is_away = False
         self.refuses: Refusal = _takes_all
         self._failing: deque[Failing] = deque()
-        self._lock = threading.Lock()
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    @property
-    def origin(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def endpoint(self) -> str:
@@ -89,8 +82,13 @@ class EventGrid:
             self.is_away = False
             self.refuses = _takes_all
 
-    def take(self, path: str, headers: Any, body: bytes) -> Failing:  # noqa: ANN401, of the server
-        """Take one request; says how it is answered."""
+    @override
+    def next_reply(self, request: Received) -> Reply:
+        answer = self._take(request.path, request.headers, request.body)
+        said = b"" if answer.status == 200 else b'{"error":{"code":"Odd","message":"as the test wants it"}}'
+        return Reply(answer.status, said, {"Location": answer.location} if answer.location else {})
+
+    def _take(self, path: str, headers: Message, body: bytes) -> Failing:
         with self._lock:
             self.tokens.append(headers["Authorization"] or "")
             if self.is_away:
@@ -107,7 +105,7 @@ class EventGrid:
             self.batches.append(len(events))
             return failing or Failing(200)
 
-    def _problem(self, path: str, headers: Any, body: bytes) -> str:  # noqa: ANN401, the same
+    def _problem(self, path: str, headers: Message, body: bytes) -> str:
         if path != PATH:
             return f"no such path: {path}"
         if not re.fullmatch(r"Bearer \S+", headers["Authorization"] or ""):
@@ -133,47 +131,3 @@ class EventGrid:
         if "time" in event and datetime.fromisoformat(event["time"]).tzinfo is None:
             return "a time without its zone"
         return "refused on purpose" if self.refuses(event) else ""
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, grid: EventGrid) -> None:
-        self.grid = grid
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    @override
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that is killed hangs up."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        """Tests are quiet."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        answer = self.server.grid.take(self.path, self.headers, body)
-        said = b"" if answer.status == 200 else b'{"error":{"code":"Odd","message":"as the test wants it"}}'
-        self.send_response(answer.status)
-        if answer.location:
-            self.send_header("Location", answer.location)
-        self.send_header("Content-Length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)

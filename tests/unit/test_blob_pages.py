@@ -1,6 +1,5 @@
 """Pages of an operation's blobs, whose service may end an answer anywhere."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -10,46 +9,14 @@ from hypothesis import strategies as st
 from shared.model import BlobReport, RetryState
 from shared.records import BlobRow
 from shared.store.results import POINTER, Results
-from shared.store.tables import BadPosition, Row, Table
+from shared.store.tables import BadPosition, Table
 from tests.support.facts import OPERATION
 from tests.support.memory_table import MemoryTable
+from tests.support.restless import Restless
 
-KEYS_ALONE = 2
 """Conditions on the keys."""
 STATUSES = ("Succeeded", "Failed", "InProgress")
 RETRY_STATES = (RetryState.NONE, RetryState.ENQUEUED, RetryState.RECOVERED)
-
-
-class Restless(Table):
-    """A table whose service looks at few rows for an answer: it may end with none found, and more to come."""
-
-    def __init__(self, looks_at: int) -> None:
-        super().__init__(cast("Any", MemoryTable()))
-        self.create()
-        self._looks_at = looks_at
-        self.requests = 0
-
-    def page(
-        self,
-        condition: str,
-        parameters: Mapping[str, str],
-        most: int,
-        select: Sequence[str] | None = None,
-        *,
-        until_found: bool = False,
-    ) -> tuple[list[Row], bool]:
-        assert until_found == (len(condition.split(" and ")) == KEYS_ALONE)
-        self.requests += 1
-        keys_alone = " and ".join(condition.split(" and ")[:2])
-        looked_at, has_more = super().page(keys_alone, parameters, min(self._looks_at, most), select)
-        return [row for row in looked_at if _is_met(row, condition, parameters)], has_more
-
-
-def _is_met(row: Row, condition: str, parameters: Mapping[str, str]) -> bool:
-    """Whether a row has, of each list of alternatives in a condition, one."""
-    lists = [part.strip("()").split(" or ") for part in condition.split(" and ")[2:]]
-    pairs = [[each.split(" eq @") for each in alternatives] for alternatives in lists]
-    return all(any(row[column] == parameters[name] for column, name in each) for each in pairs)
 
 
 @settings(max_examples=60, deadline=None)
@@ -63,7 +30,7 @@ def _is_met(row: Row, condition: str, parameters: Mapping[str, str]) -> bool:
 def test_wherever_the_service_ends_its_answers_each_blob_comes_once(
     count: int, most: int, looks_at: int, statuses: list[str], retry_states: list[RetryState]
 ) -> None:
-    table = Restless(looks_at)
+    table = Restless(looks_at, keys_alone=2)
     results = Results(Table(cast("Any", MemoryTable())), table)
     rows = [
         BlobRow(f"{number:032x}", BlobReport(STATUSES[number % 3]), 1, RETRY_STATES[number // 2 % 3])

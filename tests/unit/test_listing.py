@@ -1,8 +1,7 @@
 """Pages of a listing out of 16 partitions, whose service may end an answer anywhere; and the names of list rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,13 +12,12 @@ from shared.model import Counts, Operation, OperationState
 from shared.records import Summary
 from shared.store.list_rows import LONGEST_NAME, MOST_ROWS, Entry, ending_writes, inverted, listing_writes
 from shared.store.listing import MOST_SUMMARY_ROUNDS, Filter, Listing
-from shared.store.tables import Row, Table
+from shared.store.tables import Table
 from shared.summary import Span, sum_up
 from tests.support.facts import CLUSTER, NOW
 from tests.support.inline_executor import InlineExecutor
-from tests.support.memory_table import MemoryTable
+from tests.support.restless import Restless
 
-KEYS_ALONE = 3
 """Conditions on the keys."""
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001, made aware by the strategy
 RUNNING = Summary(OperationState.IN_PROGRESS, Counts(), None, None, 0)
@@ -33,37 +31,8 @@ def entry(operation_id: str, registered_at: datetime = NOW, database: str = "db"
     return Entry(operation, registered_at, "2026-11-24|c|db|events", root or operation_id, 2 if root else 1)
 
 
-class Restless(Table):
-    """A table whose service looks at few rows for an answer: it may end with none found, and more to come."""
-
-    def __init__(self, looks_at: int) -> None:
-        self.memory = MemoryTable()
-        super().__init__(cast("Any", self.memory))
-        self.create()
-        self._looks_at = looks_at
-        self.requests = 0
-
-    def page(
-        self,
-        condition: str,
-        parameters: Mapping[str, str],
-        most: int,
-        select: Sequence[str] | None = None,
-        *,
-        until_found: bool = False,
-    ) -> tuple[list[Row], bool]:
-        assert until_found == (len(condition.split(" and ")) == KEYS_ALONE)
-        assert select is None or {"RowKey", "Database"} <= set(select)
-        self.requests += 1
-        keys_alone = " and ".join(condition.split(" and ")[:3])
-        looked_at, has_more = super().page(keys_alone, parameters, self._looks_at, None)
-        tests = [part.split(" eq @") for part in condition.split(" and ")[3:]]
-        found = [row for row in looked_at if all(row[column] == parameters[name] for column, name in tests)]
-        return found[:most], has_more or len(found) > most
-
-
 def table_of(entries: Sequence[Entry], looks_at: int = 1_000) -> Restless:
-    table = Restless(looks_at)
+    table = Restless(looks_at, keys_alone=3)
     for each in entries:
         table.write(listing_writes(each, RUNNING))
     return table
