@@ -122,6 +122,17 @@ def pass_time(page: Page, seconds: int) -> None:
     page.clock.run_for(seconds * 1000)
 
 
+def expect_heard_again(page: Page) -> None:
+    """The page says no more that the API can't be heard, once each question has waited and is asked again."""
+    connection = page.locator("#connection")
+    for _ in range(10):
+        pass_time(page, 61)
+        with suppress(AssertionError):
+            expect(connection).to_be_hidden(timeout=1_000)
+            return
+    expect(connection).to_be_hidden()
+
+
 def open_operation(page: Page, operation_id: str) -> Locator:
     """Open an operation by a click; returns its panel once its facts are there."""
     page.locator(f'a[data-operation="{operation_id}"]').click()
