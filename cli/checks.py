@@ -45,8 +45,6 @@ from shared.redaction import redacted_line
 from shared.settings import Settings
 from shared.store.tables import Conflict, Table, deletion
 
-TABLES = ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives")
-
 _FORBIDDEN = 403
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import islice
 
 from cli.checks import (
-    TABLES,
     Check,
     Outcome,
     check_adx,
@@ -30,7 +29,7 @@ from shared.kusto.client import KustoClient
 from shared.kusto.tokens import IdentityTokens, LocalTokens
 from shared.model import Operation, bare_url
 from shared.settings import STORAGE_CONNECTION, KustoAuth, Settings, SettingsError, load
-from shared.store import tables
+from shared.store import TABLES, tables
 
 _STORAGE_SCOPE = "https://storage.azure.com/.default"
 

@@ -50,7 +50,7 @@ from shared.resubmit import Resubmitter
 from shared.retry_decision import Rules
 from shared.settings import KustoAuth, RetryMode, Settings, Telemetry
 from shared.settle import Settler
-from shared.store import tables
+from shared.store import TABLES, tables
 from shared.store.health_note import HealthNote
 from shared.store.listing import Listing
 from shared.store.outstanding import OutstandingOperations
@@ -64,8 +64,6 @@ BUDGET = timedelta(seconds=60)
 
 PRUNE_BUDGET = timedelta(minutes=4)
 """Pruning has no one waiting for it, and an instance of its own; ``functionTimeout`` is five minutes."""
-
-TABLES = ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives")
 
 _STORAGE_THREADS = 16
 

@@ -72,6 +72,16 @@ class RetryState(StrEnum):
     NOT_RESUBMITTABLE = "NotResubmittable"
 
 
+GIVEN_UP_AS = (
+    FailureStatus.PERMANENT,
+    FailureStatus.EXHAUSTED,
+    FailureStatus.UNKNOWN,
+    RetryState.ATTEMPTS_EXHAUSTED,
+    RetryState.NOT_RESUBMITTABLE,
+)
+"""Why a blob may have been given up: its ``failureStatus``, or how its retry ended."""
+
+
 # An operation is named many times while it is polled.
 @lru_cache(maxsize=4096)
 def _digest(*lines: str) -> str:

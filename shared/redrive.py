@@ -21,7 +21,7 @@ from functools import cached_property, partial
 from shared.ambient import Ambient
 from shared.many_blobs import MOST_AT_ONCE, prefixes
 from shared.messages import NamedBlob, OperationMessage, RetryBlob, RetryMessage
-from shared.model import FailureStatus, Operation, OperationState, Properties, RetryState, bare_url
+from shared.model import GIVEN_UP_AS, Operation, OperationState, Properties, RetryState, bare_url
 from shared.outcome import standing_as_settled, summarize
 from shared.queues import Queue
 from shared.records import BlobRow, OperationRow, Pointer, Redrive, RedriveKind, Summary
@@ -34,15 +34,6 @@ from shared.telemetry import event
 from shared.tracing import step
 
 _BUDGET = timedelta(seconds=60)
-
-GIVEN_UP_AS = (
-    FailureStatus.PERMANENT,
-    FailureStatus.EXHAUSTED,
-    FailureStatus.UNKNOWN,
-    RetryState.ATTEMPTS_EXHAUSTED,
-    RetryState.NOT_RESUBMITTABLE,
-)
-"""Why a blob may have been given up: its ``failureStatus``, or how its retry ended."""
 
 
 class RedriveRefused(Exception):

@@ -2,8 +2,9 @@
 
 from shared.fields import Fields, MessageRefused, Object
 from shared.messages import Defaults, operation_message
+from shared.model import GIVEN_UP_AS
 from shared.redaction import redact
-from shared.redrive import GIVEN_UP_AS, BlobsRequest
+from shared.redrive import BlobsRequest
 
 LONGEST_NAME = 100
 """Characters of who asks."""

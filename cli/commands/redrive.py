@@ -12,16 +12,7 @@ from cli.following import failed_blobs
 from cli.inputs import json_object, lines_of
 from cli.options import Context, Place, common, place
 from cli.output import Output
-from shared.model import FailureStatus, Json, RetryState, bare_url
-
-GIVEN_UP_AS = (
-    FailureStatus.PERMANENT,
-    FailureStatus.EXHAUSTED,
-    FailureStatus.UNKNOWN,
-    RetryState.ATTEMPTS_EXHAUSTED,
-    RetryState.NOT_RESUBMITTABLE,
-)
-"""That of ``shared.redrive``, which takes long to load; a test compares them."""
+from shared.model import GIVEN_UP_AS, Json, bare_url
 
 
 def _login() -> str:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from shared.endpoints import Endpoints
 from shared.fields import Object
 from shared.messages import LONGEST_CORRELATION_ID
-from shared.model import MOST_COUNT, FailureStatus, Json, OperationState, RetryState
-from shared.redrive import GIVEN_UP_AS
+from shared.model import GIVEN_UP_AS, MOST_COUNT, FailureStatus, Json, OperationState, RetryState
 from shared.redrive_request import LONGEST_NAME
 
 type Schemas = dict[str, Json]

@@ -1,1 +1,3 @@
-"""The three tables. Only this package knows azure-data-tables."""
+"""The four tables. Only this package knows azure-data-tables."""
+
+TABLES = ("IngestionOperations", "IngestionBlobs", "OutstandingOperations", "IngestionRedrives")

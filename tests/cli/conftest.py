@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.checks import TABLES
+from shared.store import TABLES
 from tests.cli.console import Console
 from tests.e2e.conftest import adx, storage, world
 from tests.support.world import World

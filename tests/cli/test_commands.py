@@ -19,7 +19,7 @@ from cli.inputs import Duration, Moment, duration_of
 from cli.output import printable
 from cli.program import run
 from cli.settings import api_root, read_settings
-from shared.redrive import GIVEN_UP_AS
+from shared.model import GIVEN_UP_AS
 from tests.cli.console import SCRIPT, Console
 from tests.support.http_server import Reply, ScriptedServer
 
@@ -395,4 +395,6 @@ def test_durations_and_times() -> None:
 
 
 def test_a_redrive_takes_what_the_app_gives_up_as() -> None:
-    assert redrive_command.GIVEN_UP_AS == GIVEN_UP_AS
+    (only,) = [each for each in redrive_command.redrive.params if each.name == "only"]
+    assert isinstance(only.type, click.Choice)
+    assert tuple(only.type.choices) == GIVEN_UP_AS

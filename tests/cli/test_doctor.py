@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli import grants
-from cli.checks import TABLES, Check, Outcome
+from cli.checks import Check, Outcome
 from cli.connecting import Way
 from cli.examination import examine
 from cli.grants import (
@@ -24,7 +24,7 @@ from cli.grants import (
 from local.adx_simulator import AdxSimulator, RequestFault
 from local.adx_simulator.faults import RequestKind
 from local.azurite import Azurite
-from shared import app
+from shared.store import TABLES
 from tests.cli.console import KEY, ROOT, Console
 from tests.cli.refusing import Refusing, connection_string
 from tests.support.event_grid import EventGrid, Failing
@@ -276,4 +276,3 @@ def test_roles_and_tables_are_those_of_the_deployment() -> None:
     ):
         name = "".join(role.split())
         assert re.search(rf"^  {name[0].lower()}{name[1:]}: ", ids, re.MULTILINE), role
-    assert TABLES == app.TABLES

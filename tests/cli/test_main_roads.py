@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cli.checks import TABLES
 from local.adx_simulator import AdxSimulator, BlobFault, RequestFault
+from shared.store import TABLES
 from tests.cli.console import KEY, Console
 from tests.support.world import DATABASE, World, eventually
 
@@ -47,7 +47,7 @@ def test_a_blob_that_failed_for_good_is_explained_and_loaded_once_a_person_says_
     world: World, adx: AdxSimulator, console: Console
 ) -> None:
     host = world.start_host(function_keys={"ada": KEY})
-    adx.set_faults([BlobFault(kind="permanent", url_contains="bad", submissions=1)])
+    adx.set_faults([BlobFault(kind="permanent", url_contains="/bad", submissions=1)])
     urls = console.folder / "urls"
     urls.write_text(f"# two\n{world.upload('good.csv', GOOD)}\n\n{world.upload('bad.csv', GOOD)}\n")
     submitted = console.json("submit", "--from-file", str(urls), "--format", "csv", "--correlation-id", "night")
@@ -142,7 +142,7 @@ def test_an_operation_that_adx_does_not_know_is_no_success(world: World, console
 
 def test_both_ways_to_the_tracker_say_the_same(world: World, adx: AdxSimulator, console: Console) -> None:
     host = world.start_host(function_keys={"ada": KEY})
-    adx.set_faults([BlobFault(kind="permanent", url_contains="bad")])
+    adx.set_faults([BlobFault(kind="permanent", url_contains="/bad")])
     ids = [
         world.submit_and_post([world.upload("good.csv", GOOD), world.upload("bad.csv", GOOD)]),
         world.submit_and_post([world.upload("fine.csv", GOOD)]),

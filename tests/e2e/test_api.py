@@ -68,7 +68,7 @@ class Known:
     def __init__(self, world: World, adx: AdxSimulator) -> None:
         adx.set_faults(
             [
-                BlobFault(kind="permanent", url_contains="bad"),
+                BlobFault(kind="permanent", url_contains="/bad"),
                 BlobFault(kind="transient", url_contains="flaky", submissions=2),
             ]
         )

@@ -17,7 +17,7 @@ CONTENT = b"1,2\n3,4\n"
 
 def failed_for_good(world: World, adx: AdxSimulator, **message: object) -> str:
     """An operation whose only blob failed Permanently, for a reason that is gone by now."""
-    adx.set_faults([BlobFault(kind="permanent", url_contains="bad", submissions=1)])
+    adx.set_faults([BlobFault(kind="permanent", url_contains="/bad", submissions=1)])
     operation_id = world.submit_and_post([world.upload("bad.csv", CONTENT)], **message)
     assert world.settled(operation_id)["State"] == "Failed"
     return operation_id

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.app import TABLES
+from shared.store import TABLES
 from tests.infra.bicep import FOLDER, MAIN, ROOT, body, code, decorated, defaults, dotted, evaluated, files, parsed
 
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles, the headings and IDs of its tables.

@@ -44,7 +44,7 @@ def test_a_load_is_seen_its_failure_explained_and_tried_again(
     expect(page.locator("#nothing")).to_contain_text("Nothing was tracked in the last hour.")
     visit.are_failures_expected = False
 
-    adx.set_faults([BlobFault(kind="permanent", url_contains="bad", submissions=1)])
+    adx.set_faults([BlobFault(kind="permanent", url_contains="/bad", submissions=1)])
     message: dict[str, Any] = {"correlationId": "nightly <b>load</b>"}
     blobs = [world.upload("bad.csv", CONTENT), world.upload("good.csv", CONTENT)]
     open_to_all(world)

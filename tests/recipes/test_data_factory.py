@@ -77,7 +77,7 @@ def test_it_waits_for_what_is_tried_again(world: World, adx: AdxSimulator) -> No
 
 def test_it_says_so_when_a_load_has_failed_for_good(world: World, adx: AdxSimulator) -> None:
     _, cloud = start(world)
-    adx.set_faults([BlobFault(kind="permanent", url_contains="bad", submissions=9)])
+    adx.set_faults([BlobFault(kind="permanent", url_contains="/bad", submissions=9)])
     operation_id = world.submit_and_post([world.upload("good.csv", b"1,2\n"), world.upload("bad.csv", b"1,2\n")])
     with pytest.raises(RunFailed, match=f"{operation_id} is not in: .+"):
         run_pipeline(pipeline("go-on-data-factory"), {"operationId": operation_id}, cloud.send, a_moment)

@@ -13,8 +13,7 @@ from azure.core.exceptions import HttpResponseError
 from shared import keys
 from shared.errors import OperationNotFound
 from shared.messages import Lineage, OperationMessage
-from shared.model import Counts, Operation, OperationState, RetryState
-from shared.redrive import GIVEN_UP_AS
+from shared.model import GIVEN_UP_AS, Counts, Operation, OperationState, RetryState
 from shared.redrive_request import read_blobs_request
 from shared.store.list_rows import LONGEST_NAME
 from shared.store.listing import Filter, Listed
