@@ -18,8 +18,6 @@ DROPPED = Reply(raw=b"")
 TOKEN = "s3cr3t-t0k3n"
 SOURCES = [BlobSource(f"{URL}?sig=sas-s3cr3t", "s1", 123), BlobSource(URL)]
 PROPERTIES: dict[str, Json] = {"format": "csv", "tags": ["ingest-by:x"]}
-# A whole answer takes longer than this only where a test says so; a server that hangs is given up on soon.
-QUICK = Timeouts(connect=2.0, read=2.0, whole=0.3)
 
 
 class CountingTokens:

@@ -23,7 +23,8 @@ from shared import poll
 from shared.errors import KustoError, Unavailable
 from shared.kusto.client import Timeouts
 from shared.model import Counts, StatusReport
-from tests.support.asking import ACCEPTED, CALLS, SUMMARY, TOKEN, Asker, error_of
+from tests.support.asking import CALLS, SUMMARY, TOKEN, Asker, error_of
+from tests.support.call_clock import ALL_TIME, PATIENT, SOON, CallClock
 from tests.support.http_server import Reply, ScriptedServer
 from tests.support.raw_server import Connection, RawServer, Serve, make_certificate
 
@@ -31,9 +32,8 @@ OK = b"HTTP/1.1 200 OK\r\n"
 JSON = b'{"status": {"Succeeded": 1}, "ingestionOperationId": "ingest_op_2"}'
 WHOLE = OK + b"Content-Length: %d\r\n\r\n" % len(JSON) + JSON
 FAR = "https://ingest-help.westeurope.kusto.windows.net"
-# Nothing but the time for the whole ends a call before this.
-BRIEF = Timeouts(connect=30.0, read=30.0, whole=0.3)
-SOON = 5.0
+# Nothing but the time for the whole ends a call soon. Whether anything is sent before that is left to the machine.
+BRIEF = replace(PATIENT, whole=0.3)
 
 type Call = Callable[[Asker], object]
 
@@ -53,7 +53,12 @@ def tls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ssl.
     return context
 
 
-def failure_in_time(call: Call, origin: str, timeouts: Timeouts = BRIEF) -> Unavailable:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> CallClock:
+    return CallClock(monkeypatch)
+
+
+def failure_in_time(call: Call, origin: str, timeouts: Timeouts = PATIENT) -> Unavailable:
     """The error that a call ends with, which is soon."""
     asker = Asker(origin, timeouts)
     began = time.monotonic()
@@ -69,11 +74,12 @@ def forever(content: bytes) -> Iterator[bytes]:
     return (content for _ in count())
 
 
-def answering(start: bytes, again: bytes, pause: float = 0.0) -> Serve:
-    """Sends ``start`` and then ``again`` and again, byte by byte if there is a pause."""
+def answering(clock: CallClock, start: bytes, again: bytes, pause: float = 0.0) -> Serve:
+    """When the call's time is nearly over, sends ``start`` and then ``again`` and again, with a pause byte by byte."""
 
     def serve(connection: Connection) -> None:
         connection.read_request()
+        clock.nearly_end()
         connection.trickle(start, 0.0)
         for part in forever(again):
             if pause:
@@ -102,8 +108,8 @@ TRICKLES = {
 
 
 @pytest.mark.parametrize(("start", "again"), TRICKLES.values(), ids=TRICKLES)
-def test_a_server_that_trickles_is_given_up_when_the_time_is_over(start: bytes, again: bytes) -> None:
-    with RawServer(answering(start, again, pause=0.02)) as server:
+def test_a_server_that_trickles_is_given_up_when_the_time_is_over(clock: CallClock, start: bytes, again: bytes) -> None:
+    with RawServer(answering(clock, start, again, pause=0.02)) as server:
         error = failure_in_time(Asker.post, server.origin)
         assert "the time for it is over" in str(error)
         assert error.maybe_accepted
@@ -112,10 +118,10 @@ def test_a_server_that_trickles_is_given_up_when_the_time_is_over(start: bytes, 
 
 @pytest.mark.parametrize("what", ["headers", "a compressed nothing"])
 def test_a_server_that_trickles_over_tls_is_given_up_too(
-    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, what: str
+    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, clock: CallClock, what: str
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
-    with RawServer(answering(*TRICKLES[what], pause=0.02), certificate[1]) as server:
+    with RawServer(answering(clock, *TRICKLES[what], pause=0.02), certificate[1]) as server:
         error = failure_in_time(Asker.post, server.origin)
     assert error.maybe_accepted
 
@@ -130,8 +136,10 @@ def test_a_server_that_trickles_over_tls_is_given_up_too(
     ],
     ids=["interim answers", "trailers", "a compressed nothing", "chunks with nothing in them"],
 )
-def test_a_server_that_sends_much_of_nothing_is_given_up_when_the_time_is_over(start: bytes, again: bytes) -> None:
-    with RawServer(answering(start, again)) as server:
+def test_a_server_that_sends_much_of_nothing_is_given_up_when_the_time_is_over(
+    clock: CallClock, start: bytes, again: bytes
+) -> None:
+    with RawServer(answering(clock, start, again)) as server:
         assert "the time for it is over" in str(failure_in_time(Asker.get, server.origin))
 
 
@@ -142,71 +150,82 @@ def test_a_handshake_that_does_not_end_is_given_up_and_nothing_was_sent(opening:
         connection.hold()
 
     with RawServer(serve) as server:
-        error = failure_in_time(Asker.post, server.origin.replace("http:", "https:"))
+        error = failure_in_time(Asker.post, server.origin.replace("http:", "https:"), BRIEF)
     assert not error.maybe_accepted
 
 
-def test_a_server_that_does_not_accept_is_given_up_and_nothing_was_sent() -> None:
+def test_a_server_that_does_not_accept_is_given_up_and_nothing_was_sent(clock: CallClock) -> None:
+    # A call that gets no time on the machine has all of its own left when it connects.
+    clock.stand_still()
     with ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)  # noqa: FBT003, of the standard library
             waiting.connect_ex(full.getsockname())
-        error = failure_in_time(Asker.post, f"http://127.0.0.1:{full.getsockname()[1]}")
+        error = failure_in_time(Asker.post, f"http://127.0.0.1:{full.getsockname()[1]}", BRIEF)
     assert "ConnectTimeout" in str(error)
     assert not error.maybe_accepted
 
 
-def test_a_server_that_does_not_take_the_request_is_given_up(tls: ssl.SSLContext | None) -> None:
-    def post_much(asker: Asker) -> None:
-        asker.client.submit(asker.operation, [], {"format": "csv", "x": "x" * 20_000_000})
-
-    with RawServer(Connection.hold, tls) as server:
-        assert failure_in_time(post_much, server.origin).maybe_accepted
+# More than the system takes in for a server that does not read, some MB at each end.
+MUCH = 40_000_000
 
 
-def test_one_that_takes_the_request_slowly_is_given_up_too(tls: ssl.SSLContext | None) -> None:
+def post_much(asker: Asker) -> None:
+    asker.client.submit(asker.operation, [], {"format": "csv", "x": "x" * MUCH})
+
+
+def test_a_server_that_does_not_take_the_request_is_given_up(tls: ssl.SSLContext | None, clock: CallClock) -> None:
     def serve(connection: Connection) -> None:
-        while connection.socket.recv(100_000):
-            connection.pause(0.05)
-
-    def post_much(asker: Asker) -> None:
-        asker.client.submit(asker.operation, [], {"format": "csv", "x": "x" * 20_000_000})
+        clock.nearly_end()
+        # What the client is sending by now has not seen the clock.
+        for _ in range(100):
+            connection.socket.recv(10_000)
+        connection.hold()
 
     with RawServer(serve, tls) as server:
         assert failure_in_time(post_much, server.origin).maybe_accepted
 
 
-def test_what_a_call_repeats_is_in_its_time_too() -> None:
-    began: list[float] = []
+def test_one_that_takes_the_request_slowly_is_given_up_too(tls: ssl.SSLContext | None, clock: CallClock) -> None:
+    def serve(connection: Connection) -> None:
+        clock.nearly_end()
+        while connection.socket.recv(100_000):
+            connection.pause(0.05)
+
+    with RawServer(serve, tls) as server:
+        assert failure_in_time(post_much, server.origin).maybe_accepted
+
+
+def test_what_a_call_repeats_is_in_its_time_too(clock: CallClock) -> None:
+    requests: list[bytes] = []
 
     def serve(connection: Connection) -> None:
-        connection.read_request()
-        began.append(time.monotonic())
-        connection.pause(1.0)
-        if len(began) == 1:
+        requests.append(connection.read_request())
+        if len(requests) == 1:
+            clock.put_forward(0.75 * ALL_TIME)
             connection.socket.sendall(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        connection.hold()
+            return
+        clock.nearly_end()
+        connection.trickle(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 1_000)
 
     with RawServer(serve) as server:
-        failure_in_time(Asker.get, server.origin, Timeouts(connect=30.0, read=30.0, whole=1.5))
-        assert time.monotonic() - began[1] < 1.4
+        failure_in_time(Asker.get, server.origin)
         assert server.accepted == 2
 
 
-def test_a_handshake_has_the_time_that_connecting_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handshake_has_the_time_that_connecting_has_left(monkeypatch: pytest.MonkeyPatch, clock: CallClock) -> None:
     connect = network.create_connection
 
     def connect_slowly(address: tuple[str, int], timeout: float, **options: Any) -> socket.socket:  # noqa: ANN401, of urllib3
-        time.sleep(1.0)
-        return connect(address, timeout, **options)
+        connected = connect(address, timeout, **options)
+        clock.nearly_end()
+        return connected
 
     monkeypatch.setattr(network, "create_connection", connect_slowly)
     with RawServer(Connection.hold) as server:
-        began = time.monotonic()
-        failure_in_time(Asker.post, server.origin.replace("http:", "https:"), Timeouts(30.0, 30.0, whole=1.5))
-        assert time.monotonic() - began < 2.4
+        failure_in_time(Asker.post, server.origin.replace("http:", "https:"))
 
 
 def test_the_poller_waits_for_longer_than_the_calls_of_one_poll_take() -> None:
@@ -297,7 +316,7 @@ def test_tls_that_breaks_after_the_request_leaves_open_whether_it_was_accepted(
 def test_an_answer_against_the_rules_is_an_error_of_the_service(call: Call, raw: bytes) -> None:
     with ScriptedServer() as server:
         server.answer(Reply(raw=raw), Reply(raw=raw))
-        error = failure_in_time(call, server.origin, Timeouts())
+        error = failure_in_time(call, server.origin)
     assert error.maybe_accepted is (call is Asker.post)
 
 
@@ -394,7 +413,7 @@ def test_an_answer_to_nothing_on_a_kept_connection_is_not_the_next_ones() -> Non
     def serve(connection: Connection) -> None:
         connection.read_request()
         connection.socket.sendall(WHOLE)
-        answered.acquire(timeout=10)
+        answered.acquire(timeout=60)
         connection.socket.sendall(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         closed.release()
 
@@ -403,7 +422,7 @@ def test_an_answer_to_nothing_on_a_kept_connection_is_not_the_next_ones() -> Non
         for _ in range(3):
             assert asker.post() == "ingest_op_2"
             answered.release()
-            assert closed.acquire(timeout=10)
+            assert closed.acquire(timeout=60)
         asker.client.close()
         assert server.accepted == 3
 
@@ -471,7 +490,7 @@ def answers(draw: st.DrawFn) -> bytes:
 def test_whatever_comes_over_the_wire_is_an_answer_or_an_error(raw: bytes, call: Call) -> None:
     with ScriptedServer() as server:
         server.answer(*[Reply(raw=raw)] * 4)
-        asker = Asker(server.origin, Timeouts(2.0, 2.0, 2.0))
+        asker = Asker(server.origin, PATIENT)
         try:
             answer = call(asker)
         except KustoError as error:
@@ -522,7 +541,7 @@ def test_a_proxy_sees_the_name_of_the_host_and_no_token(
 
     with RawServer(serve) as proxy:
         proxied(proxy.origin)
-        error = failure_in_time(Asker.post, FAR, Timeouts())
+        error = failure_in_time(Asker.post, FAR)
         assert proxy.accepted == 1
     assert said in str(error)
     assert not error.maybe_accepted
@@ -534,8 +553,10 @@ def test_a_proxy_sees_the_name_of_the_host_and_no_token(
     assert not rest or struct.unpack("!BB", rest[:2]) == (22, 3)
 
 
-def test_a_proxy_that_trickles_is_given_up_when_the_time_is_over(proxied: Callable[[str], None]) -> None:
-    with RawServer(answering(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n", pause=0.02)) as proxy:
+def test_a_proxy_that_trickles_is_given_up_when_the_time_is_over(
+    proxied: Callable[[str], None], clock: CallClock
+) -> None:
+    with RawServer(answering(clock, b"HTTP/1.1 200 OK\r\n", b"x: y\r\n", pause=0.02)) as proxy:
         proxied(proxy.origin)
         assert not failure_in_time(Asker.post, FAR).maybe_accepted
 
@@ -587,20 +608,25 @@ def test_a_client_that_was_closed_opens_connections_anew() -> None:
 
 
 class SlowTokens:
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, clock: CallClock) -> None:
+        self._clock = clock
 
     def token(self, _cluster: str) -> str:
-        time.sleep(self.seconds)
+        self._clock.put_forward(0.8 * ALL_TIME)
         return "token"
 
     def discard(self, cluster: str, token: str) -> None:
         pass
 
 
-def test_a_token_that_took_its_time_does_not_cut_the_answer_to_a_post_short() -> None:
-    with ScriptedServer() as server:
-        server.answer(replace(ACCEPTED, pause=0.015))
-        asker = Asker(server.origin, Timeouts(connect=2.0, read=2.0, whole=1.0))
-        asker.client._tokens = SlowTokens(0.8)  # noqa: SLF001
+def test_a_token_that_took_its_time_does_not_cut_the_answer_to_a_post_short(clock: CallClock) -> None:
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        clock.put_forward(0.5 * ALL_TIME)
+        connection.socket.sendall(WHOLE)
+
+    with RawServer(serve) as server:
+        asker = Asker(server.origin, PATIENT)
+        asker.client._tokens = SlowTokens(clock)  # noqa: SLF001
         assert asker.post() == "ingest_op_2"
+        asker.client.close()
