@@ -203,8 +203,13 @@ class _TimedConnection(HTTPConnection):
     @override
     def _new_conn(self) -> socket:
         sock = super()._new_conn()
-        # For the handshake of TLS, which takes what connecting has left.
-        _current.get().limit(sock)
+        try:
+            # For the handshake of TLS, which takes what connecting has left.
+            _current.get().limit(sock)
+        except TimeoutError:
+            # Nobody else knows of it yet.
+            sock.close()
+            raise
         return sock
 
     @override

@@ -228,6 +228,23 @@ def test_a_handshake_has_the_time_that_connecting_has_left(monkeypatch: pytest.M
         failure_in_time(Asker.post, server.origin.replace("http:", "https:"))
 
 
+def test_a_connection_that_is_there_when_the_time_is_over_is_closed(
+    monkeypatch: pytest.MonkeyPatch, clock: CallClock
+) -> None:
+    connect = network.create_connection
+    opened: list[socket.socket] = []
+
+    def connect_too_late(*where: Any, **options: Any) -> socket.socket:  # noqa: ANN401, of urllib3
+        opened.append(connect(*where, **options))
+        clock.put_forward(ALL_TIME)
+        return opened[-1]
+
+    monkeypatch.setattr(network, "create_connection", connect_too_late)
+    with RawServer(Connection.hold) as server:
+        assert not failure_in_time(Asker.post, server.origin).maybe_accepted
+    assert [each.fileno() for each in opened] == [-1]
+
+
 def test_the_poller_waits_for_longer_than_the_calls_of_one_poll_take() -> None:
     assert poll._PATIENCE.total_seconds() > 2 * Timeouts().whole  # noqa: SLF001, the relation is the point
 
