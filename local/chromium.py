@@ -17,7 +17,9 @@ def ensure_chromium() -> Path:
     Raises:
         ProcessFailed: There is none, and it can't be installed by this user or on this system; says what to do.
     """
-    return _found() or installed_once(CACHE / "chromium", [], DEBIAN, lambda: debian.install("chromium"))
+    with debian.alone():
+        found = _found()
+    return found or installed_once(CACHE / "chromium", [], DEBIAN, lambda: debian.install("chromium"))
 
 
 def _found() -> Path | None:

@@ -4,13 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from local.installed_once import locked
 from local.npm_packages import CACHE
 from local.processes import ProcessFailed
 
+# A new machine may be at its own updates.
+_PATIENTLY = ("--option", "DPkg::Lock::Timeout=600")
 UPDATE = ("apt-get", "update", "--quiet")
-INSTALL = ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends")
+INSTALL = ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *_PATIENTLY)
 
 
 def install(*packages: str) -> None:
@@ -27,11 +31,18 @@ def install(*packages: str) -> None:
         raise ProcessFailed(f"{packages[0]} is missing: {advice}")
     print(f"installing Debian's {', '.join(packages)} …", file=sys.stderr, flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with locked(CACHE / "debian.lock"):
+    with alone():
         for command in (UPDATE, (*INSTALL, *packages)):
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise ProcessFailed(
                     f"{' '.join(command)} ended with status {done.returncode}: {done.stderr}\n{packages[0]}: {advice}"
                 )
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Lets nobody install packages meanwhile; waits for who does. What is being unpacked is there before it works."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with locked(CACHE / "debian.lock"):
+        yield

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,24 @@ def which(monkeypatch: pytest.MonkeyPatch, *present: str) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: f"/somewhere/{name}" if name in present else None)
 
 
+@pytest.fixture(autouse=True)
+def _own_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(debian, "CACHE", tmp_path)
+
+
 def test_the_machines_own_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     which(monkeypatch, "google-chrome")
     assert chromium.ensure_chromium() == Path("/somewhere/google-chrome")
+
+
+def test_one_that_is_being_installed_is_not_taken_before_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    which(monkeypatch, "chromium")
+    with ThreadPoolExecutor(1) as threads:
+        with debian.alone():
+            asked = threads.submit(chromium.ensure_chromium)
+            with pytest.raises(TimeoutError):
+                asked.result(timeout=0.3)
+        assert asked.result(timeout=60) == Path("/somewhere/chromium")
 
 
 @pytest.mark.parametrize(("user", "programs"), [(1000, ("apt-get",)), (0, ())])
@@ -38,7 +54,6 @@ def test_root_gets_debians(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(chromium, "CACHE", tmp_path)
     monkeypatch.setattr(chromium, "DEBIAN", program)
-    monkeypatch.setattr(debian, "CACHE", tmp_path)
     monkeypatch.setattr(debian, "UPDATE", ("true",))
     monkeypatch.setattr(debian, "INSTALL", ("sh", "-c", 'touch "$0-of-debian"'))
     monkeypatch.chdir(tmp_path)
