@@ -97,7 +97,7 @@ def test_a_value_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         read_long_status(body)
 
 
-@settings(max_examples=300, deadline=timedelta(seconds=5))
+@settings(max_examples=300, deadline=timedelta(minutes=1))
 @given(damaged(GOOD_STATUS) | damaged(FINISHED))
 @example(b'{"details": [1], "Details": []}')
 @example(b'{"details": [{"status": "Failed"}], "DETAILS": [{"status": "Queued"}, {"status": "Succeeded"}]}')
@@ -131,22 +131,23 @@ def test_what_is_not_asked_for_is_not_held() -> None:
 
 
 def test_the_file_has_no_name_and_is_gone_with_its_blobs() -> None:
-    before = set(open_files())
+    before = set(nameless_files())
     blobs = ManyBlobs(BlobReport("Failed", str(number), details="x" * 2000) for number in range(5000))
-    (file,) = set(open_files()) - before
-    assert file.endswith("(deleted)")
+    assert len(set(nameless_files()) - before) == 1
     assert len(blobs) == 5000
     held = weakref.ref(blobs)
     del blobs
     assert held() is None
-    assert set(open_files()) <= before
+    assert set(nameless_files()) <= before
 
 
-def open_files() -> Iterator[str]:
-    """Where this process's descriptors lead."""
+def nameless_files() -> Iterator[str]:
+    """The files without a name that this process has open. What else it has is no test's own: sockets of threads."""
     for each in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
-            yield str(each.readlink())
+            leads_to = str(each.readlink())
+            if leads_to.endswith("(deleted)"):
+                yield leads_to
 
 
 def test_memory_holds_little_of_many_blobs() -> None:
@@ -284,7 +285,7 @@ def parts_of(blobs: int) -> Iterator[None]:
         yield
 
 
-@settings(max_examples=60, deadline=timedelta(seconds=10))
+@settings(max_examples=60, deadline=timedelta(minutes=1))
 @given(
     st.lists(st.tuples(REPORTS, st.booleans()), min_size=1, max_size=3),
     st.sampled_from([(), NAMED]),

@@ -114,10 +114,11 @@ LONG = 64_000
     ids=lambda text: text[:8],
 )
 def test_a_long_text_does_not_take_long(text: str) -> None:
-    began = time.monotonic()
+    # Of this thread alone: a machine at work on other things is no slow search.
+    began = time.thread_time()
     redact(text)
     bare_url(text)
-    assert time.monotonic() - began < 5.0
+    assert time.thread_time() - began < 5.0
 
 
 @pytest.mark.parametrize("start", ["", "1", "a" * 1000, "-" * 1000])
