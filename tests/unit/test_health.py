@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ServiceRequestError
 
+from shared import health
 from shared.ambient import Ambient
 from shared.errors import OperationNotFound, RoleMissing
 from shared.health import Check, Health, HealthReport, Probe
@@ -32,9 +33,8 @@ def fine() -> Check:
     return Check("fine", facts={"count": 1})
 
 
-def look(threads: ThreadPoolExecutor, probes: dict[str, dict[str, Probe]], most: float = 5) -> HealthReport:
-    health = Health(probes, {"a": ["count", "at"]}, Ambient(), threads, timedelta(seconds=most))
-    return health.look()
+def look(threads: ThreadPoolExecutor, probes: dict[str, dict[str, Probe]], most: float = 60) -> HealthReport:
+    return Health(probes, {"a": ["count", "at"]}, Ambient(), threads, timedelta(seconds=most)).look()
 
 
 def raising(error: Exception) -> Probe:
@@ -69,8 +69,15 @@ def test_what_fails_is_told_alone_and_without_secrets(threads: ThreadPoolExecuto
     assert report.checks["b"].is_healthy
 
 
-def test_what_hangs_holds_nothing_up(threads: ThreadPoolExecutor) -> None:
+def test_what_hangs_holds_nothing_up(threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     ending = threading.Event()
+
+    def wait_for_the_first(futures: Sequence[Future[Check]], timeout: float) -> None:
+        # What does not hang is done, however long a machine at work on other things takes to begin with it.
+        wait(futures[:1])
+        wait(futures, timeout)
+
+    monkeypatch.setattr(health, "wait", wait_for_the_first)
 
     def hang() -> Check:
         ending.wait(60)
@@ -81,7 +88,7 @@ def test_what_hangs_holds_nothing_up(threads: ThreadPoolExecutor) -> None:
     report = look(threads, {"a": {"one": fine}, "b": {str(number): hang for number in range(6)}}, most=0.5)
     took = time.monotonic() - began
     ending.set()
-    assert took < 5
+    assert took < 30
     assert report.checks["a"].is_healthy
     assert report.checks["b"].detail.startswith("0: no answer within 0.5 s; 1: ")
 
