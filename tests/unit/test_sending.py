@@ -19,7 +19,7 @@ def arrived(lines: int, first: str, later: int = 0) -> Sequence[int]:
         env=plain_environment(),
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     numbers: list[int] = json.loads(done.stdout)
     return numbers
