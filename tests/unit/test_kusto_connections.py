@@ -178,6 +178,7 @@ def post_much(asker: Asker) -> None:
 
 def test_a_server_that_does_not_take_the_request_is_given_up(tls: ssl.SSLContext | None, clock: CallClock) -> None:
     def serve(connection: Connection) -> None:
+        connection.socket.recv(10_000)
         clock.nearly_end()
         # What the client is sending by now has not seen the clock.
         for _ in range(100):
@@ -190,6 +191,7 @@ def test_a_server_that_does_not_take_the_request_is_given_up(tls: ssl.SSLContext
 
 def test_one_that_takes_the_request_slowly_is_given_up_too(tls: ssl.SSLContext | None, clock: CallClock) -> None:
     def serve(connection: Connection) -> None:
+        connection.socket.recv(100_000)
         clock.nearly_end()
         while connection.socket.recv(100_000):
             connection.pause(0.05)
