@@ -36,7 +36,7 @@ _LARGEST = 64 * 1024 * 1024
 _CONNECTIONS = 128
 # Azurite closes an idle connection after 5 seconds: one that is about to be closed must not be used again.
 _KEEP_ALIVE_SECONDS = 2.0
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 # They are of one connection, and the proxy has two.
 _OF_A_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding"})
 _NOT_MADE_UP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")

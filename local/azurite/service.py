@@ -18,7 +18,9 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 SERVICES = ("Blob", "Queue", "Table")
 LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at http://[^:]+:(\d+)")
 START_SECONDS = 60.0
-ANSWER_SECONDS = 10.0
+# Its own are 5: a connection that it is about to close is taken for a request now and then, which breaks.
+KEEP_ALIVE_SECONDS = 3600
+ANSWER_SECONDS = 60.0
 
 type Ports = tuple[int, int, int]
 
@@ -67,6 +69,7 @@ class Azurite:
         for service, port in zip(SERVICES, wanted, strict=True):
             name = service.lower()
             command += [f"--{name}Host", HOST, f"--{name}Port", str(port)]
+            command += [f"--{name}KeepAliveTimeout", str(KEEP_ALIVE_SECONDS)]
         child = Child(command, name="Azurite", cwd=program.parent)
         listening = child.wait_until(_listening, seconds=START_SECONDS)
         try:

@@ -16,7 +16,7 @@ from local.azurite import Azurite, connection_string
 from local.azurite.installation import ensure_installed
 from local.processes import REPOSITORY, ProcessFailed
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
