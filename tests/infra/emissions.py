@@ -15,7 +15,7 @@ from tests.support import app_insights
 from tests.support.collector import Envelope, plain_environment
 from tests.support.kusto_queries import COMPONENT
 
-EMISSION_SECONDS = 60.0
+EMISSION_SECONDS = 300.0
 
 
 @dataclass(frozen=True)

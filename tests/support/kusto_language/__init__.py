@@ -14,7 +14,7 @@ from tests.support.workspace_tables import TABLES
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = Path("node_modules/@kusto/language-service-next/Kusto.Language.Bridge.min.js")
-ANALYSIS_SECONDS = 60.0
+ANALYSIS_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
