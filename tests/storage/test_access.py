@@ -14,7 +14,9 @@ from local.azurite import ACCOUNT, KEY, Azurite
 from shared.queues import Queue
 from shared.store.tables import Table
 
-EXPIRY = datetime.now(UTC) + timedelta(hours=1)
+
+def expiry() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
 
 
 def test_a_queue_that_the_deployment_made_is_used_without_the_right_to_make_it(
@@ -24,7 +26,7 @@ def test_a_queue_that_the_deployment_made_is_used_without_the_right_to_make_it(
         made.create_queue()
         # Rights to messages, and none to queues.
         rights = queue.AccountSasPermissions(read=True, add=True, process=True)
-        sas = queue.generate_account_sas(ACCOUNT, KEY, queue.ResourceTypes(object=True), rights, EXPIRY)
+        sas = queue.generate_account_sas(ACCOUNT, KEY, queue.ResourceTypes(object=True), rights, expiry())
         with QueueClient(storage.queue_endpoint, "made-before", credential=AzureSasCredential(sas)) as client:
             with pytest.raises(HttpResponseError) as refused:
                 client.create_queue()
@@ -45,7 +47,7 @@ def test_a_table_that_the_deployment_made_is_used_without_the_right_to_make_it(
         # Rights to rows, and none to tables.
         rights = tables.AccountSasPermissions(read=True, add=True, update=True, delete=True)
         key = AzureNamedKeyCredential(ACCOUNT, KEY)
-        sas = tables.generate_account_sas(key, tables.ResourceTypes(object=True), rights, EXPIRY)
+        sas = tables.generate_account_sas(key, tables.ResourceTypes(object=True), rights, expiry())
         with TableClient(storage.table_endpoint, table_name="madebefore", credential=AzureSasCredential(sas)) as client:
             with pytest.raises(HttpResponseError) as refused:
                 client.create_table()
