@@ -529,6 +529,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._now = 0.0
         monkeypatch.setattr(announce, "time", self)
+        monkeypatch.setattr(announce, "_MOST_SECONDS", 10.0)
 
     def monotonic(self) -> float:
         return self._now
