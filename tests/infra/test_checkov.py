@@ -13,7 +13,7 @@ from tests.infra.checkov_run import checked
 WAIVER = re.compile(r"checkov:skip=(CKV\w+)(?:: *(.*))?")
 
 # It takes some ten seconds, and a minute the first time, when it is installed.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
