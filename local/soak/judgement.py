@@ -19,10 +19,6 @@ UNWANTED = {
     "sig=": "a signature of a URL",
     KEY: "the account's key",
 }
-# Azurite closes a connection that was quiet for 6 s, as Node's web server does. A POST sent at that very moment is
-# lost, and azure-core repeats none. The function fails and its message comes again, or the operation is put off.
-CLOSED_CONNECTION = "('Connection aborted.', "
-EXCUSED = (f"failed: StorageFailed: ServiceResponseError: {CLOSED_CONNECTION}", f"error={CLOSED_CONNECTION}")
 SETTLED = re.compile(r"operation\.settled: .*?\(operation_id=(\S+)")
 LONGEST_LINE = 160
 
@@ -256,23 +252,13 @@ def settled_operations(hosts: Iterable[HostLog]) -> Counter[str]:
 
 def _logs_are_clean(evidence: Evidence) -> Check:
     wrong = []
-    total = excused = 0
+    total = 0
     for host in evidence.hosts:
-        before = ""
         for number, line in enumerate(host.text.splitlines(), start=1):
-            found = [what for text, what in UNWANTED.items() if text in line and not _is_excused(text, line, before)]
-            wrong += [f"{what} in line {number} of {host.name}" for what in found]
-            excused += any(text in line for text in EXCUSED)
-            total, before = total + 1, line
+            wrong += [f"{what} in line {number} of {host.name}" for text, what in UNWANTED.items() if text in line]
+            total += 1
     claim = "the logs have no fault of polling, no traceback and no secret"
-    told = f"{total:,} lines, {excused} of them on a connection that Azurite had just closed"
-    return Check(claim, bool(total) and not wrong, figures(total, wrong, "found") if wrong else told)
-
-
-def _is_excused(text: str, line: str, before: str) -> bool:
-    """Whether a fault of polling, or the traceback under a failed function, is that of a connection just closed."""
-    failed, put_off = EXCUSED
-    return failed in before if text == "Traceback" else text == "poll.failed" and put_off in line
+    return Check(claim, bool(total) and not wrong, figures(total, wrong, "found") if wrong else f"{total:,} lines")
 
 
 def _hosts_lived(evidence: Evidence) -> Check:

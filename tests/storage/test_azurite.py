@@ -1,3 +1,4 @@
+import http.client
 import os
 import signal
 import socket
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from azure.core.exceptions import AzureError
@@ -14,6 +16,7 @@ from azure.storage.queue import QueueServiceClient
 
 from local.azurite import Azurite, connection_string
 from local.azurite.installation import ensure_installed
+from local.azurite.service import QUIET_SECONDS
 from local.processes import REPOSITORY, ProcessFailed
 
 DEADLINE_SECONDS = 60.0
@@ -37,6 +40,13 @@ def test_its_three_services_work_with_the_connection_string(azurite: Azurite) ->
         assert blobs.url.rstrip("/") == azurite.blob_endpoint
         assert queues.url.rstrip("/") == azurite.queue_endpoint
         assert tables.url.rstrip("/") == azurite.table_endpoint
+
+
+def test_a_connection_that_is_quiet_stays_open(azurite: Azurite) -> None:
+    for port in azurite.ports:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS)) as connection:
+            connection.request("GET", "/")
+            assert connection.getresponse().getheader("Keep-Alive") == f"timeout={QUIET_SECONDS}"
 
 
 def test_the_default_connection_string_is_that_of_the_documentation() -> None:

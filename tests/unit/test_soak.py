@@ -321,19 +321,6 @@ def test_books_that_do_not_balance_are_told(evidence: Evidence, trouble: str) ->
     assert any(trouble in each for each in found), found
 
 
-ABORTED = "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))"
-
-
-def test_a_connection_that_storage_closed_is_excused_and_nothing_else() -> None:
-    trace = "Traceback (most recent call last):"
-    assert troubles(with_log(f"ERROR - failed: StorageFailed: ServiceResponseError: {ABORTED}\n{trace}")) == []
-    assert troubles(with_log(f"ERROR - poll.failed: put off: ServiceResponseError (error={ABORTED})")) == []
-    assert troubles(with_log(f"ERROR - failed: StorageFailed: ServiceResponseError: timed out\n{trace}"))
-    assert troubles(with_log("ERROR - poll.failed: put off: ServiceResponseError (error=timed out)"))
-    assert troubles(with_log(f"ERROR - failed: StorageFailed: ServiceResponseError: {ABORTED}\n\n{trace}"))
-    assert troubles(with_log(f"ERROR - poll.failed: put off (error={ABORTED} sig=)"))
-
-
 def test_no_trouble_tells_a_secret() -> None:
     assert not any(KEY in found for found in troubles(with_log(f"AccountKey={KEY}")))
 
