@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 from azure.storage.queue import QueueServiceClient
@@ -18,10 +18,13 @@ from azure.storage.queue import QueueServiceClient
 from local.adx_simulator import AdxSimulator
 from local.azurite import ACCOUNT, KEY, Azurite
 from local.functions_host import FunctionsHost
+from shared.redaction import redact
 from tests.support.event_grid import EventGrid
 
-DEADLINE_SECONDS = 60.0
+# What can only be reached where something is wrong.
+DEADLINE_SECONDS = 90.0
 DATABASE = "Samples"
+_TAIL_LINES = 40
 
 # Quick, so that a test of three attempts takes seconds.
 QUICK = {
@@ -38,15 +41,21 @@ type Row = Mapping[str, Any]
 
 
 def eventually[T](look: Callable[[], T], what: str = "it", seconds: float = DEADLINE_SECONDS, pause: float = 0.1) -> T:
-    """What ``look`` sees once it sees something."""
+    """What ``look`` sees once it sees something; where that takes too long, what there is instead is told."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
-        assert time.monotonic() < deadline, f"{what} did not come about in {seconds:g} s"
+        if time.monotonic() >= deadline:
+            around = "\n".join(world.described() for world in _worlds)
+            raise AssertionError(f"{what} did not come about in {seconds:g} s: seen last was {seen!r}\n{around}")
         time.sleep(pause)
     return seen
 
 
-@dataclass
+_worlds: list["World"] = []
+"""Those that there are now, for whoever waits in vain."""
+
+
+@dataclass(eq=False)
 class World:
     """A storage account, a cluster, and the app between them."""
 
@@ -55,8 +64,11 @@ class World:
     stack: ExitStack
     settings: dict[str, str] = field(default_factory=dict)
     grid: EventGrid | None = None
+    hosts: list[FunctionsHost] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        _worlds.append(self)
+        self.stack.callback(_worlds.remove, self)
         connection = self.azurite.connection_string
         self.tables = self.stack.enter_context(TableServiceClient.from_connection_string(connection))
         self.queues = self.stack.enter_context(QueueServiceClient.from_connection_string(connection))
@@ -98,7 +110,20 @@ class World:
             function_keys=function_keys,
             log_level=log_level,
         )
+        self.hosts.append(host)
         return self.stack.enter_context(host)
+
+    def described(self) -> str:
+        """What there is at a moment, for a person who reads of a failure: no secret, and not much of each."""
+        try:
+            told = [f"  {row['OperationId']}: {row['State']}, {row['Polls']} polls" for row in self.operations()]
+            told += [f"  due {row['RowKey']}, last error {row.get('LastError')}" for row in self.outstanding()]
+            told += [f"  {self.length(name)} messages on {name}" for name in self.names]
+        except AzureError as error:
+            told = [f"  storage can't be read: {type(error).__name__}"]
+        for host in self.hosts:
+            told += [f"  the end of the log of host {host.pid}:", *host.output().splitlines()[-_TAIL_LINES:]]
+        return redact("\n".join([f"in the world of table {self.table} there are", *told]))
 
     def post(self, message: object, queue: str = "OPERATIONS_QUEUE", suffix: str = "") -> None:
         """Put a message on a queue: a text as it is, anything else as JSON."""
