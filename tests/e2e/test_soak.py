@@ -85,7 +85,8 @@ def test_ctrl_c_ends_it_in_order_and_prints_the_books_so_far() -> None:
         text=True,
     ) as process:
         try:
-            output = read_until(process, "[  0:10]")
+            # The first line comes at once, the second some seconds later.
+            output = read_until(process, " settled | outstanding: ") + read_until(process, " settled | outstanding: ")
             started = descendants(process.pid)
             process.send_signal(signal.SIGINT)
             output += process.communicate(timeout=2 * GONE_SECONDS)[0]
