@@ -12,6 +12,8 @@ from local.soak.faults import APP
 from local.soak.judgement import settled_operations
 from tests.support.world import World, eventually
 
+# Two hosts and some hundred operations take half a minute on a quiet machine.
+pytestmark = pytest.mark.timeout(450)
 OPERATIONS = 30
 BLOBS = ("good", "flaky-a", "flaky-b")
 ROWS = 3
@@ -45,9 +47,14 @@ def drained(world: World, adx: AdxSimulator) -> Books:
         before = ended()
         return before > 0 and not any(world.length(queue) for queue in world.names) and ended() == before
 
-    eventually(look, "the end of all operations", seconds=100)
+    eventually(look, "the end of all operations", seconds=300)
     eventually(lambda: adx.books().unfinished == 0)
     return adx.books()
+
+
+def stop(hosts: Sequence[FunctionsHost]) -> None:
+    """Let them tell what they have done: that comes after the doing."""
+    assert [host.stop() for host in hosts] == [0, 0]
 
 
 def settled(hosts: Sequence[FunctionsHost]) -> list[Counter[str]]:
@@ -61,6 +68,7 @@ def test_two_hosts_share_the_work_and_do_nothing_twice(world: World, adx: AdxSim
     hosts = start_two(world, deduplicate)
     submit_all(world)
     books = drained(world, adx)
+    stop(hosts)
     assert (books.rows, books.duplicates) == (OPERATIONS * len(BLOBS) * ROWS, ())
     assert [table.repeated_rows for table in books.tables] == [0]
     assert Counter(blob.submissions for blob in books.blobs) == {1: OPERATIONS, 3: 2 * OPERATIONS}
@@ -80,6 +88,7 @@ def test_without_deduplication_a_blob_comes_twice_only_if_an_answer_was_lost(wor
     hosts = start_two(world, "false")
     submit_all(world)
     books = drained(world, adx)
+    stop(hosts)
     known = {row["OperationId"] for row in world.operations()}
     unknown = {blob.url: [each for each in blob.operations if each not in known] for blob in books.blobs}
     assert len({each for operations in unknown.values() for each in operations}) == 6
