@@ -16,13 +16,13 @@ A blob whose URL ends in `;managed_identity=…` and has no SAS is read with the
 max_blobs_per_batch=20, operation_id_pattern="00001111;11112222;{guid}", token=None, show_url_query=False,
 containers=(), latency_seconds=0.0, seed=0, port=0, start_seconds=60.0) -> AdxSimulator` returns once it listens.
 It has `.uri`, `.pid`, `.set_faults()`, `.struck()`, `.books()`, `.requests()`, `.polls()`, `.last_requests()`,
-`.plant()`, `.plant_many()`, `.configure()`, `.reset()`, `.stop()`, `.kill()`, and is a context manager. `BlobFault`
-and `RequestFault` say what can go wrong, and `Crowd` what many planted operations answer.
+`.plant()`, `.plant_many()`, `.mend()`, `.configure()`, `.reset()`, `.stop()`, `.kill()`, and is a context manager.
+`BlobFault` and `RequestFault` say what can go wrong, and `Crowd` what many planted operations answer.
 From a shell: `python -m local.adx_simulator`, which prints `{"uri": …}` when it listens.
 
 The same is to be had over HTTP, in JSON and without a token: `/simulator/faults` (GET, and POST replaces all),
 `/simulator/books`, `/simulator/requests?last=N`, `/simulator/polls` (GET), `/simulator/operations`,
-`/simulator/crowds`, `/simulator/settings` and `/simulator/reset` (POST).
+`/simulator/crowds`, `/simulator/settings`, `/simulator/mend` and `/simulator/reset` (POST).
 
 Not imitated: tables with columns, so the first record of a CSV says how many fields the others must have, and
 mappings are accepted and ignored; databases, tables and permissions, for every name exists and every token may do

@@ -58,6 +58,8 @@ def _change(simulator: Simulator, name: str, data: dict[str, Any]) -> dict[str, 
             simulator.plant(data["database"], data["table"], data["operation_id"], *answers)
         case "crowds":
             simulator.plant_many(Crowd(**data))
+        case "mend":
+            simulator.ingestion.mend()
         case "reset":
             simulator.reset()
         case _:

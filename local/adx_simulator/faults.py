@@ -33,8 +33,8 @@ class BlobFault:
     Attributes:
         kind: `transient`, `exhausted`, `unknown`, `permanent`: Failed, with that `failureStatus`. `already-ingested`:
             Failed with Skipped_IngestByTagAlreadyExists. `mending`: Failed and Transient for `seconds`, InProgress for
-            as long again, and then truly ingested. `stuck`: InProgress for ever. `canceled`: Canceled. None but
-            `mending` ingests a row.
+            as long again, and then truly ingested; sooner when it is told to mend. `stuck`: InProgress for ever.
+            `canceled`: Canceled. None but `mending` ingests a row.
         url_contains: Strikes blobs whose URL contains this.
         database: Strikes this database alone, if given.
         table: Strikes tables of this name alone, if given.

@@ -5,6 +5,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import aiohttp
@@ -54,6 +55,7 @@ class Ingestion:
         self._sleep = sleep
         self._number = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._mended = asyncio.Event()
 
     @property
     def unfinished(self) -> int:
@@ -90,6 +92,11 @@ class Ingestion:
             task.cancel()
         self.operations = Operations()
         self.ledger = Ledger()
+
+    def mend(self) -> None:
+        """Ends what `mending` faults wait for now: what is shown as failed goes on, and what goes on is ingested."""
+        self._mended.set()
+        self._mended = asyncio.Event()
 
     async def close(self) -> None:
         """Gives up all blobs on their way, and waits until that is done."""
@@ -133,10 +140,14 @@ class Ingestion:
         elif fault.kind != "stuck":
             blob.move(BlobStatus.FAILED, self._now(), fault.failure())
         if fault is not None and fault.kind == "mending":
-            await self._sleep(fault.seconds)
+            await self._wait_for_mending(fault.seconds)
             blob.move(BlobStatus.IN_PROGRESS, self._now())
-            await self._sleep(fault.seconds)
+            await self._wait_for_mending(fault.seconds)
             await self._ingest(operation, submission, blob)
+
+    async def _wait_for_mending(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._mended.wait(), seconds)
 
     async def _ingest(self, operation: Operation, submission: Submission, blob: Blob) -> None:
         url, ledger = plain_url(blob.url), self.ledger

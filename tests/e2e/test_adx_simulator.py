@@ -1,30 +1,45 @@
 """The ADX simulator: over real sockets, with real blobs in Azurite."""
 
+import asyncio
 import gzip
+import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+import aiohttp
 import pytest
 import requests
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
 from local.adx_simulator import AdxSimulator, Answer, BlobFault, ControlRefused, Crowd, RequestFault
+from local.adx_simulator.crowds import crowd_rule
+from local.adx_simulator.faults import Faults
+from local.adx_simulator.ingestion import Ingestion
+from local.adx_simulator.settings import Settings
+from local.adx_simulator.submissions import read_submission
 from local.azurite import ACCOUNT, KEY, Azurite
 from local.processes import REPOSITORY, ProcessFailed
+from tests.support.inline_executor import InlineExecutor
+from tests.support.ports import quiet_port
+from tests.support.world import eventually
 
-DEADLINE_SECONDS = 20.0
+# What can only be reached where something is wrong.
+PATIENCE = 60.0
 BATCHING_SECONDS = 0.2
 CONTAINER = "box"
 DATABASE, TABLE = "shop", "sales"
@@ -53,14 +68,6 @@ DETAILED_SAMPLE = """{
 }"""
 
 
-def eventually[T](look: Callable[[], T]) -> T:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
-    return seen
-
-
 class Adx:
     """A client of the simulator, and a container whose blobs it can submit."""
 
@@ -81,7 +88,7 @@ class Adx:
             return signed(blob.url, name)
 
     def post(self, body: object, *, database: str = DATABASE, table: str = TABLE) -> requests.Response:
-        return self.session.post(self.path(database, table), json=body, timeout=5)
+        return self.session.post(self.path(database, table), json=body, timeout=PATIENCE)
 
     def submit(self, *urls: str, database: str = DATABASE, table: str = TABLE, **properties: object) -> str:
         """Submits blobs, and returns the operation ID."""
@@ -94,7 +101,7 @@ class Adx:
         return operation_id
 
     def ask(
-        self, operation_id: str, details: str | None = "true", *, timeout: float = 5, table: str = TABLE
+        self, operation_id: str, details: str | None = "true", *, timeout: float = PATIENCE, table: str = TABLE
     ) -> requests.Response:
         query = {} if details is None else {"details": details}
         return self.session.get(self.path(DATABASE, table, operation_id), params=query, timeout=timeout)
@@ -224,7 +231,7 @@ def test_a_wrong_submission_is_refused_with_a_kusto_error(adx: Adx, body: object
 
 
 def test_a_body_that_is_no_json_is_refused(adx: Adx) -> None:
-    answer = adx.session.post(adx.path(DATABASE, TABLE), data="<x>", timeout=5)
+    answer = adx.session.post(adx.path(DATABASE, TABLE), data="<x>", timeout=PATIENCE)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest_SyntaxError")
 
 
@@ -232,7 +239,7 @@ def test_the_limit_of_blobs_is_adjustable_and_told(adx: Adx) -> None:
     adx.simulator.configure(max_blobs_per_batch=1, containers=["http://x/box?sas"])
     answer = adx.post({"blobs": [{"url": "http://x"}, {"url": "http://y"}], "properties": {"format": "csv"}})
     assert answer.status_code == 400
-    told = adx.session.get(f"{adx.simulator.uri}/v1/rest/ingestion/configuration", timeout=5).json()
+    told = adx.session.get(f"{adx.simulator.uri}/v1/rest/ingestion/configuration", timeout=PATIENCE).json()
     assert told["ingestionSettings"]["maxBlobsPerBatch"] == 1
     assert told["containerSettings"]["containers"] == [{"path": "http://x/box?sas"}]
 
@@ -358,9 +365,11 @@ def test_an_operation_is_unknown_until_it_is_visible(adx: Adx) -> None:
     assert answer.status_code == 404
     assert answer.json()["error"]["@permanent"] is False
     adx.simulator.configure(visible_after_seconds=0.5)
-    late = adx.submit(adx.put("b.csv"))
-    assert adx.ask(late).status_code == 404
+    url = adx.put("b.csv")
+    before = time.monotonic()
+    late = adx.submit(url)
     eventually(lambda: adx.ask(late).status_code == 200)
+    assert time.monotonic() - before >= 0.5
 
 
 def test_counts_may_be_all_zero_at_first(adx: Adx) -> None:
@@ -376,7 +385,7 @@ def test_ids_and_names_with_any_character_come_back_decoded(adx: Adx) -> None:
     operation_id = adx.submit(url, database=database, table=table)
     assert re.fullmatch(r"a/b;50% of \d+\?#ü", operation_id)
     path = adx.path(database, table, operation_id)
-    eventually(lambda: adx.session.get(path, timeout=5).json()["status"]["Succeeded"] == 1)
+    eventually(lambda: adx.session.get(path, timeout=PATIENCE).json()["status"]["Succeeded"] == 1)
     assert adx.simulator.books().table(database, table).rows == 3
     assert adx.ask(operation_id).status_code == 404, "it is another table's operation"
 
@@ -390,7 +399,7 @@ def test_operation_ids_are_of_the_documented_kind_and_repeat_with_the_seed() -> 
             }
             headers = {"Authorization": "Bearer x"}
             path = f"{running.uri}/v1/rest/ingestion/queued/d/t"
-            answers = [session.post(path, json=body, headers=headers, timeout=5).json() for _ in range(2)]
+            answers = [session.post(path, json=body, headers=headers, timeout=PATIENCE).json() for _ in range(2)]
             return [answer["ingestionOperationId"] for answer in answers]
 
     first = ids(1)
@@ -400,17 +409,41 @@ def test_operation_ids_are_of_the_documented_kind_and_repeat_with_the_seed() -> 
 
 @pytest.mark.parametrize("properties", [{"skipBatching": True}, {"tags": ["ingest-by:x"]}])
 def test_what_does_not_wait_for_a_batch_is_sooner(adx: Adx, properties: dict[str, Any]) -> None:
-    adx.simulator.configure(batching_seconds=20)
+    # What waits does so for 18 s at least, and what does not for 6 s at the most.
+    adx.simulator.configure(batching_seconds=60)
     waiting = adx.submit(*(adx.put(f"{n}.csv") for n in range(10)))
     assert adx.finished(adx.submit(adx.put("sooner.csv"), **properties))[0]["status"] == "Succeeded"
     assert {blob["status"] for blob in adx.details(waiting)} == {"InProgress"}
 
 
-def test_blobs_of_an_operation_end_at_moments_of_their_own(adx: Adx) -> None:
-    adx.simulator.configure(batching_seconds=2)
-    details = adx.finished(adx.submit(*(adx.put(f"{n}.csv") for n in range(5))))
-    moments = sorted(datetime.fromisoformat(blob["lastUpdated"]) for blob in details)
-    assert moments[-1] - moments[0] > timedelta(seconds=0.1)
+def test_blobs_of_an_operation_end_at_moments_of_their_own() -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async def ingest() -> None:
+        faults = Faults([BlobFault(kind="permanent")], seed=0, rng=Random(0))
+        async with aiohttp.ClientSession() as session:
+            ingestion = Ingestion(
+                Settings(batching_seconds=2),
+                faults,
+                session=session,
+                pool=InlineExecutor(),
+                rng=Random(0),
+                now=lambda: datetime.now(UTC),
+                sleep=sleep,
+            )
+            blobs = [{"url": f"http://x/{number}"} for number in range(5)]
+            body = json.dumps({"blobs": blobs, "properties": {"format": "csv"}}).encode()
+            ingestion.accept(DATABASE, TABLE, read_submission(body, max_blobs=5))
+            await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+    asyncio.run(ingest())
+    # Each waits in two halves.
+    delays = sorted(2 * seconds for seconds in set(waited))
+    assert len(delays) == 5
+    assert 0.6 <= delays[0] < delays[-1] - 0.1 < delays[-1] <= 2
 
 
 @pytest.mark.parametrize("details", ["1", "yes", "nonsense"])
@@ -424,21 +457,21 @@ def test_details_are_true_or_false(adx: Adx, details: str) -> None:
 def test_a_bearer_token_is_needed(adx: Adx) -> None:
     path = adx.path(DATABASE, TABLE, "x")
     for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Basic x"}):
-        answer = requests.get(path, headers=headers, timeout=5)
+        answer = requests.get(path, headers=headers, timeout=PATIENCE)
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "Unauthorized")
-    assert requests.get(path, headers={"Authorization": "bearer x"}, timeout=5).status_code == 404
+    assert requests.get(path, headers={"Authorization": "bearer x"}, timeout=PATIENCE).status_code == 404
 
 
 def test_the_one_token_may_be_chosen(adx: Adx) -> None:
     adx.simulator.configure(token="mine")
     path = adx.path(DATABASE, TABLE, "x")
-    assert requests.get(path, headers={"Authorization": "Bearer other"}, timeout=5).status_code == 401
-    assert requests.get(path, headers={"Authorization": "Bearer mine"}, timeout=5).status_code == 404
+    assert requests.get(path, headers={"Authorization": "Bearer other"}, timeout=PATIENCE).status_code == 401
+    assert requests.get(path, headers={"Authorization": "Bearer mine"}, timeout=PATIENCE).status_code == 404
 
 
 def test_every_answer_names_its_activity_and_the_request(adx: Adx) -> None:
     answers = [
-        adx.session.get(f"{adx.simulator.uri}/{path}", headers={"x-ms-client-request-id": "my;1"}, timeout=5)
+        adx.session.get(f"{adx.simulator.uri}/{path}", headers={"x-ms-client-request-id": "my;1"}, timeout=PATIENCE)
         for path in ("", "v1/rest/ingestion/configuration", "simulator/books", "v1/rest/ingestion/queued/d/t/x")
     ]
     assert len({answer.headers["x-ms-activity-id"] for answer in answers}) == 4
@@ -482,7 +515,7 @@ def test_a_blob_that_is_not_there_or_not_readable_fails_for_good(adx: Adx) -> No
 
 
 def test_an_account_that_cannot_be_connected_fails_for_now(adx: Adx) -> None:
-    (blob,) = adx.finished(adx.submit(f"http://127.0.0.1:{free_port()}/account/box/a.csv"))
+    (blob,) = adx.finished(adx.submit(f"http://127.0.0.1:{quiet_port()}/account/box/a.csv"))
     assert (blob["errorCode"], blob["failureStatus"]) == ("Download_UnknownError", "Transient")
 
 
@@ -503,7 +536,7 @@ def test_a_transient_fault_goes_away_after_some_submissions(adx: Adx) -> None:
 
 
 def test_a_mending_fault_is_shown_as_failed_then_in_progress_then_succeeded(adx: Adx) -> None:
-    adx.simulator.set_faults([BlobFault(kind="mending", seconds=0.5)])
+    adx.simulator.set_faults([BlobFault(kind="mending", seconds=600)])
     operation_id = adx.submit(adx.put("a.csv"))
 
     def states() -> list[str]:
@@ -512,11 +545,22 @@ def test_a_mending_fault_is_shown_as_failed_then_in_progress_then_succeeded(adx:
     eventually(lambda: states() == ["Failed"])
     assert adx.details(operation_id)[0]["failureStatus"] == "Transient"
     assert adx.simulator.books().unfinished == 1
+    adx.simulator.mend()
     eventually(lambda: states() == ["InProgress"])
     assert "errorCode" not in adx.details(operation_id)[0]
     assert adx.simulator.books().rows == 0
+    adx.simulator.mend()
     eventually(lambda: states() == ["Succeeded"])
     assert adx.simulator.books().blob("a.csv").times_ingested == 1
+
+
+def test_a_mending_fault_mends_by_itself_after_some_time(adx: Adx) -> None:
+    adx.simulator.set_faults([BlobFault(kind="mending", seconds=0.2)])
+    url = adx.put("a.csv")
+    before = time.monotonic()
+    operation_id = adx.submit(url)
+    eventually(lambda: [blob["status"] for blob in adx.details(operation_id)] == ["Succeeded"])
+    assert time.monotonic() - before >= 0.4
 
 
 @pytest.mark.parametrize(
@@ -592,8 +636,8 @@ def test_wrong_answers(adx: Adx, fault: RequestFault, status: int, content_type:
 def test_a_request_may_hang_for_a_while_or_for_ever(adx: Adx) -> None:
     operation_id = adx.submit(adx.put("a.csv"))
     adx.simulator.set_faults([RequestFault(effect="hang", times=1), RequestFault(effect="hang", seconds=0.3, times=1)])
-    with pytest.raises(requests.ReadTimeout):
-        adx.ask(operation_id, timeout=0.3)
+    with hanging_up("GET", adx.path(DATABASE, TABLE, operation_id)):
+        eventually(lambda: adx.simulator.struck() == [1, 0])
     before = time.monotonic()
     assert adx.ask(operation_id).status_code == 200
     assert time.monotonic() - before >= 0.3
@@ -612,7 +656,7 @@ def test_a_trickling_body_comes_whole_but_late(adx: Adx) -> None:
 def test_a_connection_may_be_closed(adx: Adx) -> None:
     adx.simulator.set_faults([RequestFault(effect="close", request="configuration")])
     with pytest.raises(requests.ConnectionError):
-        adx.session.get(f"{adx.simulator.uri}/v1/rest/ingestion/configuration", timeout=5)
+        adx.session.get(f"{adx.simulator.uri}/v1/rest/ingestion/configuration", timeout=PATIENCE)
     assert adx.simulator.requests().count("configuration", status=0) == 1
 
 
@@ -628,13 +672,27 @@ def test_a_connection_may_be_closed(adx: Adx) -> None:
 def test_a_submission_may_be_taken_and_its_answer_lost(adx: Adx, fault: RequestFault, accepted: bool) -> None:  # noqa: FBT001, a parameter of the test
     adx.simulator.set_faults([fault if accepted else RequestFault(effect=fault.effect, request="submit")])
     body = {"blobs": [{"url": adx.put("a.csv")}], "properties": {"format": "csv", "enableTracking": True}}
-    try:
-        adx.session.post(adx.path(DATABASE, TABLE), json=body, timeout=0.5).json()["error"]
-    except (requests.ConnectionError, requests.ReadTimeout):
-        assert fault.effect != "error"
+    if fault.effect == "hang":
+        with hanging_up("POST", adx.path(DATABASE, TABLE), json.dumps(body)):
+            eventually(lambda: adx.simulator.struck() == [1] and len(adx.simulator.books().blobs) == accepted)
+    elif fault.effect == "close":
+        with pytest.raises(requests.ConnectionError):
+            adx.post(body)
+    else:
+        assert adx.post(body).json()["error"]
     adx.settled()
     assert adx.simulator.struck() == [1]
     assert adx.simulator.books().rows == (3 if accepted else 0)
+
+
+@contextmanager
+def hanging_up(method: str, url: str, body: str | None = None) -> Iterator[None]:
+    """A request under way, whose client hangs up at the end without an answer."""
+    address = urlsplit(url)
+    with closing(http.client.HTTPConnection(address.netloc, timeout=PATIENCE)) as connection:
+        connection.request(method, address.path, body, {"Authorization": "Bearer local"})
+        yield
+        assert not select.select([connection.sock], [], [], 0)[0]
 
 
 def test_a_fault_may_be_for_the_requests_of_one_app_alone(adx: Adx) -> None:
@@ -709,15 +767,31 @@ def test_many_operations_are_planted_by_a_rule(adx: Adx, dialect: str, succeeded
 
 
 def test_operations_planted_by_a_rule_may_end_one_after_the_other(adx: Adx) -> None:
-    crowd = Crowd(database=DATABASE, table=TABLE, count=2, finished_share=1.0, ends_over_seconds=2.0)
+    crowd = Crowd(database=DATABASE, table=TABLE, count=2, finished_share=1.0, ends_over_seconds=0.2)
     adx.simulator.plant_many(crowd)
-    began = time.monotonic()
-    ended: dict[int, float] = {}
-    while len(ended) < crowd.count:
-        for number in {0, 1} - ended.keys():
-            if adx.ask(crowd.operation_id(number), "false").json()["status"]["Succeeded"]:
-                ended[number] = time.monotonic() - began
-    assert ended == {0: pytest.approx(1, abs=0.5), 1: pytest.approx(2, abs=0.5)}
+    for number in range(2):
+        path = crowd.operation_id(number)
+        eventually(lambda path=path: adx.ask(path, "false").json()["status"]["Succeeded"])  # type: ignore[misc]  # kept
+
+
+def test_each_of_a_crowd_ends_at_its_time() -> None:
+    planted_at = datetime(2026, 11, 26, 12, tzinfo=UTC)
+    clock = [planted_at]
+    crowd = Crowd(database=DATABASE, table=TABLE, count=2, finished_share=1.0, ends_over_seconds=2.0)
+    rule = crowd_rule(crowd, "documented", lambda: clock[0])
+
+    def ended(seconds: float) -> list[bool]:
+        clock[0] = planted_at + timedelta(seconds=seconds)
+        answers = [planted.next(details=False) for number in range(2) if (planted := rule(f"planted-{number}"))]
+        return [json.loads(answer.body)["status"]["Succeeded"] == 1 for answer in answers if answer]
+
+    assert [ended(seconds) for seconds in (0, 0.99, 1, 1.99, 2)] == [
+        [False, False],
+        [False, False],
+        [True, False],
+        [True, False],
+        [True, True],
+    ]
 
 
 def test_what_is_planted_by_hand_stands_before_a_rule_and_another_rule_in_its_place(adx: Adx) -> None:
@@ -732,12 +806,13 @@ def test_what_is_planted_by_hand_stands_before_a_rule_and_another_rule_in_its_pl
 
 def test_answers_come_later_by_the_latency_and_hold_no_other_up(adx: Adx) -> None:
     adx.simulator.plant_many(Crowd(database=DATABASE, table=TABLE, count=20))
-    adx.simulator.configure(latency_seconds=0.3)
+    # One after the other they would take 20 s.
+    adx.simulator.configure(latency_seconds=1)
     began = time.monotonic()
     with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(adx.ask, (f"planted-{number}" for number in range(20))))
     assert {answer.status_code for answer in answers} == {200}
-    assert 0.3 <= time.monotonic() - began < 3.0
+    assert 1 <= time.monotonic() - began < 15
     with pytest.raises(ControlRefused, match="latency_seconds"):
         adx.simulator.configure(latency_seconds=-1)
 
@@ -752,7 +827,7 @@ def show(adx: Adx, *operation_ids: str) -> list[dict[str, Any]]:
     """Asks for many operations at once, and returns the rows by the names of their columns."""
     ids = ", ".join(map(json.dumps, operation_ids))
     body = {"db": DATABASE, "csl": f".show queued ingestion operations ({ids})"}
-    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=5)
+    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     [table] = answer.json()["Tables"]
     return [dict(zip([column["ColumnName"] for column in table["Columns"]], row, strict=True)) for row in table["Rows"]]
@@ -779,7 +854,7 @@ def test_one_command_shows_many_operations_wherever_they_go_to(adx: Adx) -> None
 
 def test_the_command_shows_one_operation_without_brackets(adx: Adx) -> None:
     body = {"db": DATABASE, "csl": f'.show queued ingestion operations "{adx.submit(adx.put("a.csv"))}"'}
-    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=5)
+    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=PATIENCE)
     assert len(answer.json()["Tables"][0]["Rows"]) == 1
 
 
@@ -807,7 +882,7 @@ def test_the_command_may_hide_a_share_of_the_operations(adx: Adx) -> None:
     ],
 )
 def test_another_command_is_refused(adx: Adx, body: object) -> None:
-    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=5)
+    answer = adx.session.post(f"{adx.simulator.uri}/v1/rest/mgmt", json=body, timeout=PATIENCE)
     assert (answer.status_code, answer.json()["error"]["@permanent"]) == (400, True)
 
 
@@ -822,7 +897,7 @@ def test_requests_are_counted_and_the_last_remembered(adx: Adx) -> None:
     operation_id = adx.submit(adx.put("a.csv"))
     adx.ask(operation_id, "false")
     adx.ask("unknown; id")
-    requests.get(f"{adx.simulator.uri}/v1/rest/ingestion/configuration", timeout=5)
+    requests.get(f"{adx.simulator.uri}/v1/rest/ingestion/configuration", timeout=PATIENCE)
     counts = adx.simulator.requests()
     assert counts.count() == 4
     assert counts.count("submit", status=200) == counts.count("status", details=False, status=200) == 1
@@ -856,7 +931,7 @@ def test_what_the_control_endpoints_do_not_understand_is_an_error_that_says_why(
     with pytest.raises(ControlRefused, match="nonsense"):
         adx.simulator.configure(nonsense=1)
     for method, path, status in (("POST", "faults", 400), ("POST", "nonsense", 404), ("GET", "nonsense", 404)):
-        answer = adx.session.request(method, f"{adx.simulator.uri}/simulator/{path}", data=b"[]", timeout=5)
+        answer = adx.session.request(method, f"{adx.simulator.uri}/simulator/{path}", data=b"[]", timeout=PATIENCE)
         assert answer.status_code == status
 
 
@@ -864,19 +939,12 @@ def test_its_books_are_also_plain_json(adx: Adx) -> None:
     url = adx.put("a.csv")
     for _ in range(2):
         adx.finished(adx.submit(url))
-    books = adx.session.get(f"{adx.simulator.uri}/simulator/books", timeout=5).json()
+    books = adx.session.get(f"{adx.simulator.uri}/simulator/books", timeout=PATIENCE).json()
     assert books["tables"][0]["rows"] == 6
     assert [blob["times_ingested"] for blob in books["duplicates"]] == [2]
 
 
 # The process
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def listens(port: int) -> bool:
@@ -885,19 +953,19 @@ def listens(port: int) -> bool:
 
 
 def test_it_takes_the_port_it_is_told_and_ends_in_order_though_requests_hang() -> None:
-    port = free_port()
+    port = quiet_port()
     with AdxSimulator.start(port=port, batching_seconds=600) as running, ThreadPoolExecutor(1) as pool:
         assert running.uri == f"http://127.0.0.1:{port}"
         running.set_faults([RequestFault(effect="hang", request="status")])
         path = f"{running.uri}/v1/rest/ingestion/queued/d/t"
         headers = {"Authorization": "Bearer x"}
         body = {"blobs": [{"url": "http://127.0.0.1:1/a"}], "properties": {"format": "csv"}}
-        assert requests.post(path, json=body, headers=headers, timeout=5).status_code == 200
-        hanging = pool.submit(requests.get, f"{path}/x", headers=headers, timeout=DEADLINE_SECONDS)
+        assert requests.post(path, json=body, headers=headers, timeout=PATIENCE).status_code == 200
+        hanging = pool.submit(requests.get, f"{path}/x", headers=headers, timeout=PATIENCE)
         eventually(lambda: running.struck() == [1])
         assert running.stop() == 0
         with pytest.raises(requests.ConnectionError):
-            hanging.result(DEADLINE_SECONDS)
+            hanging.result(PATIENCE)
     assert not listens(port)
 
 
@@ -943,7 +1011,7 @@ def test_the_command_line_announces_its_address_first_and_stops_on_sigterm() -> 
         assert process.stdout is not None
         assert process.stderr is not None
         uri = json.loads(process.stdout.readline())["uri"]
-        assert requests.get(f"{uri}/simulator/books", timeout=5).json()["tables"] == []
+        assert requests.get(f"{uri}/simulator/books", timeout=PATIENCE).json()["tables"] == []
         process.terminate()
-        assert process.wait(DEADLINE_SECONDS) == 0
+        assert process.wait(PATIENCE) == 0
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
