@@ -23,9 +23,10 @@ KEPT_LINES = 20_000
 # More than an app with every setting wrong has to say.
 SHOWN_LINES = 200
 POLL_SECONDS = 0.1
-DRAIN_SECONDS = 2.0
+# Both can only be reached where something hangs: a machine with much to do may let a process wait for seconds.
+DRAIN_SECONDS = 30.0
 # What a process may take to end once its work is done or given up.
-EXIT_SECONDS = 5.0
+EXIT_SECONDS = 30.0
 
 
 class ProcessFailed(RuntimeError):
@@ -133,7 +134,7 @@ class Child:
             pass
         return status
 
-    def stop(self, *, grace_seconds: float = 10.0) -> int:
+    def stop(self, *, grace_seconds: float = EXIT_SECONDS) -> int:
         """Asks it to end, and kills it when it has not after the grace.
 
         Args:

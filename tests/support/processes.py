@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-GONE_SECONDS = 20.0
+# Only what hangs takes longer.
+GONE_SECONDS = 90.0
 
 
 def descendants(pid: int) -> set[int]:
