@@ -5,6 +5,7 @@ Python worker hands on nothing else. docs/logs.md lists the names.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -42,18 +43,20 @@ def names(operation: Operation) -> dict[str, str]:
 
 
 class Seldom:
-    """Lets a thing be said once in a while: the first time, and again after ``pause``."""
+    """Lets a thing be said once in a while: the first time, and again after ``pause``; by any of many threads."""
 
     def __init__(self, pause: timedelta, now: Callable[[], datetime]) -> None:
         self._pause = pause
         self._now = now
         self._said: dict[object, datetime] = {}
+        self._lock = threading.Lock()
 
     def may_say(self, what: object) -> bool:
         """Whether ``what`` was not said within the pause; it counts as said from now on."""
         now = self._now()
-        last = self._said.get(what)
-        if last is not None and now - last < self._pause:
-            return False
-        self._said[what] = now
+        with self._lock:
+            last = self._said.get(what)
+            if last is not None and now - last < self._pause:
+                return False
+            self._said[what] = now
         return True

@@ -1,4 +1,7 @@
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -60,3 +63,24 @@ def test_a_thing_is_said_once_in_a_while() -> None:
 def test_different_things_do_not_silence_each_other() -> None:
     seldom = Seldom(timedelta(minutes=5), lambda: NOW)
     assert [seldom.may_say(what) for what in (("a", 1), ("a", 2), ("b", 1), ("a", 1))] == [True, True, True, False]
+
+
+class Slow:
+    """A thing that is looked for by two at once, if the second comes while the first looks."""
+
+    def __init__(self) -> None:
+        self._both = threading.Barrier(2)
+
+    def __hash__(self) -> int:
+        with suppress(threading.BrokenBarrierError):
+            self._both.wait(0.5)
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def test_of_threads_that_would_say_a_thing_at_once_one_may() -> None:
+    seldom, slow = Seldom(timedelta(minutes=5), lambda: NOW), Slow()
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(seldom.may_say, [slow, slow])) == [False, True]
