@@ -4,6 +4,8 @@ import argparse
 import signal
 import sys
 
+from local.interrupts import put_off
+
 INTERRUPTED = 130
 
 
@@ -30,11 +32,12 @@ def main() -> int:
 
 
 def _demo(*, keep: bool, announce: bool) -> int:
-    # They take a second to import, in which Ctrl-C must not end in a traceback either.
-    from local.demo.flow import run, stay  # noqa: PLC0415
-    from local.demo.screen import make_console  # noqa: PLC0415
-    from local.demo.stage import open_stage  # noqa: PLC0415
-    from local.processes import ProcessFailed  # noqa: PLC0415
+    # They take a second to import, in which Python loses a Ctrl-C now and then, or ends with another status.
+    with put_off():
+        from local.demo.flow import run, stay  # noqa: PLC0415
+        from local.demo.screen import make_console  # noqa: PLC0415
+        from local.demo.stage import open_stage  # noqa: PLC0415
+        from local.processes import ProcessFailed  # noqa: PLC0415
 
     console = make_console()
     try:

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local.interrupts import put_off
 from local.processes import REPOSITORY
 
 FOLDER = REPOSITORY / ".cache" / "soak"
@@ -50,12 +51,13 @@ def main() -> int:
 
 
 def _soak(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
-    # They take a second to import, in which Ctrl-C must not end in a traceback either.
-    from local.processes import ProcessFailed  # noqa: PLC0415
-    from local.soak.plan import Plan  # noqa: PLC0415
-    from local.soak.run import soak  # noqa: PLC0415
-    from local.soak.summary import markdown  # noqa: PLC0415
-    from local.watch.checks import exit_status  # noqa: PLC0415
+    # They take a second to import, in which Python loses a Ctrl-C now and then, or ends with another status.
+    with put_off():
+        from local.processes import ProcessFailed  # noqa: PLC0415
+        from local.soak.plan import Plan  # noqa: PLC0415
+        from local.soak.run import soak  # noqa: PLC0415
+        from local.soak.summary import markdown  # noqa: PLC0415
+        from local.watch.checks import exit_status  # noqa: PLC0415
 
     plan = Plan(
         seconds=arguments.minutes * 60, seed=seed, hosts=arguments.hosts, deduplicate=not arguments.no_deduplicate
