@@ -18,7 +18,7 @@ from local.watch.watcher import Watcher
 LOOK_SECONDS = 0.5
 LOG_SECONDS = 5.0
 # Several times what it takes: whoever waits this long has found a defect.
-LONGEST_SECONDS = 180.0
+LONGEST_SECONDS = 400.0
 
 
 def run(console: Console, stage: Stage) -> int:

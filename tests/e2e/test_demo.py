@@ -31,7 +31,8 @@ from shared.model import OperationState, RetryState
 from tests.support.processes import GONE_SECONDS, alive, all_gone, descendants, read_until
 from tests.support.world import eventually
 
-DEMO_SECONDS = 115.0
+# It takes a minute on a quiet machine.
+DEMO_SECONDS = 500.0
 FIRST_CSV = "airports/airports-001.csv"
 BROKEN_CSV = "airports/airports-011.csv"
 
@@ -84,7 +85,7 @@ def test_open_shows_the_page_all_the_time_and_leaves_something_to_try_again(tmp_
         assert "<title>ADX ingestion tracker</title>" in requests.get(page, timeout=30).text
         output += read_until(process, "Ctrl-C stops everything")
         pictures = [sys.executable, "-m", "local.screenshot", page, "--to", str(tmp_path)]
-        subprocess.run(pictures, cwd=REPOSITORY, check=True, timeout=60)
+        subprocess.run(pictures, cwd=REPOSITORY, check=True, timeout=240)
         api = page.removesuffix("/dashboard")
         (failed,) = _get(f"{api}/operations?table=Weather&state=PartiallySucceeded")["operations"]
         uri = f"{api}/operations/{quote(failed['operationId'], safe='')}"
@@ -106,6 +107,7 @@ def _get(url: str) -> Any:  # noqa: ANN401, JSON
     return requests.get(url, timeout=30).json()
 
 
+@pytest.mark.timeout(DEMO_SECONDS)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_when_stopped_it_leaves_nothing_running(how: signal.Signals) -> None:
     with demo() as process:
