@@ -95,12 +95,14 @@ def test_a_transient_failure_succeeds_at_its_third_attempt(world: World, adx: Ad
 
 
 def test_a_transient_failure_that_the_service_mends_is_not_submitted_again(world: World, adx: AdxSimulator) -> None:
-    adx.set_faults([BlobFault(kind="mending", url_contains="mending", seconds=2.5)])
+    adx.set_faults([BlobFault(kind="mending", url_contains="mending", seconds=600)])
     with world.start_host(disabled="resubmit_blobs"):
         urls = [world.upload("good.csv", GOOD), world.upload("mending.csv", b"x,y\n5,6\n")]
         operation_id = world.submit_and_post(urls)
         assert world.settled(operation_id)["State"] == "PartiallySucceeded"
         assert {blob["RetryState"] for blob in world.blobs(operation_id)} == {"", "Enqueued"}
+    for _ in range(2):
+        adx.mend()
     eventually(lambda: adx.books().rows == 4, "the service's own retry")
     world.start_host()
     eventually(lambda: world.known(operation_id)["State"] == "Succeeded")
