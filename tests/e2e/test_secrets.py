@@ -105,6 +105,8 @@ def test_nothing_that_came_out_of_the_host_has_a_secret(world: World, adx: AdxSi
     for name in ("throttled", "redirected", "failing"):
         assert world.settled(name)["State"] == "Failed"
     eventually(lambda: "operation.settled: ended Failed (operation_id=refused" in host.output())
+    # An operation is outstanding until its end is told, which comes after it is written.
+    eventually(lambda: not world.outstanding(), "the news of all ends")
     for queue in ("OPERATIONS_QUEUE", "RETRY_QUEUE", "POLL_QUEUE"):
         eventually(lambda queue=queue: len(world.waiting(queue, "-poison")) == len(refused))  # type: ignore[misc]  # kept
         eventually(lambda queue=queue: world.length(queue) == 0)  # type: ignore[misc]  # the same

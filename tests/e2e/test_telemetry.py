@@ -1,12 +1,14 @@
 """What Application Insights is sent of an operation's life, by the app in its host through the real exporters."""
 
 import hashlib
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from local.adx_simulator import AdxSimulator, BlobFault
 from tests.support.collector import Collector, Envelope
+from tests.support.ports import quiet_port
 from tests.support.world import DATABASE, World, eventually
 
 GOOD = b"1,2\n3,4\n"
@@ -29,6 +31,7 @@ def live(
     world.post("{no JSON")
     eventually(lambda: len([row for row in world.operations() if row["State"] != "InProgress"]) == 2)
     eventually(lambda: not world.outstanding(), "the end of the watch")
+    eventually(lambda: world.length("OPERATIONS_QUEUE") == 0, "the refusal")
     assert host.stop() == 0
     return operation_id, collector.take()
 
@@ -98,8 +101,7 @@ def test_with_log_level_warning_info_lines_stay_here(world: World, adx: AdxSimul
 
 
 def test_telemetry_that_nobody_takes_holds_nothing_up(world: World, adx: AdxSimulator) -> None:
-    with Collector() as gone:
-        nowhere = gone.connection_string
+    nowhere = f"InstrumentationKey={uuid.uuid4()};IngestionEndpoint=http://127.0.0.1:{quiet_port()}/"
     adx.set_faults([])
     host = world.start_host(APPLICATIONINSIGHTS_CONNECTION_STRING=nowhere)
     operation_id = world.submit_and_post([world.upload("good.csv", GOOD)])

@@ -99,6 +99,7 @@ class World:
         create_queues: bool = True,
         function_keys: Mapping[str, str] | None = None,
         log_level: str = "info",
+        grace_seconds: float = 30.0,
         **settings: str,
     ) -> FunctionsHost:
         """The app, listening, but for a function that is disabled."""
@@ -106,6 +107,8 @@ class World:
         host = FunctionsHost.start(
             env,
             invisible_seconds=invisible_seconds,
+            # What runs when it is stopped is to come to its end, and what is told of it too.
+            grace_seconds=grace_seconds,
             create_queues=create_queues,
             function_keys=function_keys,
             log_level=log_level,
