@@ -47,7 +47,7 @@ class Api:
     def raw(self, method: str, path: str, **options: Any) -> Answer:  # noqa: ANN401, of requests
         """An answer as it came."""
         headers = {"x-functions-key": KEY, **options.pop("headers", {})}
-        return requests.request(method, f"{self.host.uri}/api/{path}", headers=headers, timeout=30, **options)
+        return requests.request(method, f"{self.host.uri}/api/{path}", headers=headers, timeout=90, **options)
 
     def _checked(self, answer: Answer, status: int) -> Any:  # noqa: ANN401, of JSON
         assert answer.status_code == status, answer.text
@@ -237,12 +237,12 @@ def test_without_a_key_nothing_is_told(known: Known) -> None:
     for path, methods in paths.items():
         for method in methods:
             url = f"{known.api.host.uri}/api{path.format(operationId=known.good, queue='x')}"
-            answer = requests.request(method, url, headers={"x-functions-key": "wrong"}, timeout=30)
+            answer = requests.request(method, url, headers={"x-functions-key": "wrong"}, timeout=90)
             assert (answer.status_code, answer.content) == (401, b"")
 
 
 def test_a_key_may_come_in_the_query(known: Known) -> None:
-    answer = requests.get(f"{known.api.host.uri}/api/operations?limit=1&code={KEY}", timeout=30)
+    answer = requests.get(f"{known.api.host.uri}/api/operations?limit=1&code={KEY}", timeout=90)
     assert answer.status_code == 200
     assert KEY not in answer.text
 
@@ -305,8 +305,8 @@ def test_any_id_that_can_be_registered_is_reached(known: Known, operation_id: st
     assert accepted.status_code == 202, accepted.text
     url = f"{known.api.host.uri}{accepted.headers['Location']}"
     headers = {"x-functions-key": KEY}
-    eventually(lambda: requests.get(url, headers=headers, timeout=30).status_code == 200, operation_id)
-    assert requests.get(url, headers=headers, timeout=30).json()["operationId"] == operation_id
+    eventually(lambda: requests.get(url, headers=headers, timeout=90).status_code == 200, operation_id)
+    assert requests.get(url, headers=headers, timeout=90).json()["operationId"] == operation_id
     by_path = known.api.get(f"operations/{quote(operation_id, safe='')}")
     assert by_path["operationId"] == operation_id
     blobs = known.api.get(f"operations/{quote(operation_id, safe='')}/blobs")
@@ -415,7 +415,7 @@ def test_no_secret_of_a_message_comes_back_or_lies_in_a_log(storage: Azurite, ad
             {**message, "attempt": planted.text("attempt")},
         ]
         answers = [
-            requests.post(f"{host.uri}/api/operations", json=each, headers=headers, timeout=30)
+            requests.post(f"{host.uri}/api/operations", json=each, headers=headers, timeout=90)
             for each in (message, *refused)
         ]
         assert [each.status_code for each in answers] == [202, 400, 400, 400, 400]
@@ -432,7 +432,7 @@ def test_no_secret_of_a_message_comes_back_or_lies_in_a_log(storage: Azurite, ad
             f"operations/{quote(planted.sas_url('path'), safe='')}",
             f"operations?operationId={quote(planted.sas_url('prefix'), safe='')}",
         )
-        answers += [requests.get(f"{host.uri}/api/{path}", headers=headers, timeout=30) for path in paths]
+        answers += [requests.get(f"{host.uri}/api/{path}", headers=headers, timeout=90) for path in paths]
         assert host.stop() == 0
         texts = [(f"answer {each.request.path_url[:40]}", each.text + str(each.headers)) for each in answers]
         assert planted.leaks([("output of the host", host.output()), *texts]) == []
@@ -444,22 +444,22 @@ def test_with_entra_only_who_has_signed_in_is_let_in(storage: Azurite, adx: AdxS
     with make_world(storage, adx, API_AUTH="entra", WEBSITE_AUTH_ENABLED="True") as world:
         host = world.start_host(function_keys={"ada": KEY})
         url = f"{host.uri}/api/operations"
-        refused = requests.get(url, headers={"x-functions-key": KEY}, timeout=30)
+        refused = requests.get(url, headers={"x-functions-key": KEY}, timeout=90)
         assert (refused.status_code, refused.headers["Content-Type"]) == (401, PROBLEM)
-        assert requests.get(url, headers=signed_in, timeout=30).status_code == 200
+        assert requests.get(url, headers=signed_in, timeout=90).status_code == 200
         answer = requests.post(
-            f"{host.uri}/api/queues/{world.names['RETRY_QUEUE']}/redrive", json={}, headers=signed_in, timeout=30
+            f"{host.uri}/api/queues/{world.names['RETRY_QUEUE']}/redrive", json={}, headers=signed_in, timeout=90
         )
         assert answer.status_code == 200
         (act,) = world.tables.get_table_client("IngestionRedrives").query_entities(
             "Queue eq @queue", parameters={"queue": world.names["RETRY_QUEUE"]}
         )
         assert act["RedrivenBy"] == "ada@example.com"
-        document = requests.get(f"{host.uri}/api/openapi.json", headers=signed_in, timeout=30).json()
+        document = requests.get(f"{host.uri}/api/openapi.json", headers=signed_in, timeout=90).json()
         assert list(document["components"]["securitySchemes"]) == ["entra"]
     with make_world(storage, adx, API_AUTH="entra") as world:
         host = world.start_host()
-        refused = requests.get(f"{host.uri}/api/operations", headers=signed_in, timeout=30)
+        refused = requests.get(f"{host.uri}/api/operations", headers=signed_in, timeout=90)
         assert refused.status_code == 401
         assert "App Service authentication is not on" in refused.json()["detail"]
 

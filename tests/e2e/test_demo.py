@@ -82,14 +82,14 @@ def test_open_shows_the_page_all_the_time_and_leaves_something_to_try_again(tmp_
     with demo("--open") as process:
         output = read_until(process, "/api/dashboard")
         page = re.findall(r"http://127\.0\.0\.1:\d+/api/dashboard", output)[0]
-        assert "<title>ADX ingestion tracker</title>" in requests.get(page, timeout=30).text
+        assert "<title>ADX ingestion tracker</title>" in requests.get(page, timeout=90).text
         output += read_until(process, "Ctrl-C stops everything")
         pictures = [sys.executable, "-m", "local.screenshot", page, "--to", str(tmp_path)]
         subprocess.run(pictures, cwd=REPOSITORY, check=True, timeout=240)
         api = page.removesuffix("/dashboard")
         (failed,) = _get(f"{api}/operations?table=Weather&state=PartiallySucceeded")["operations"]
         uri = f"{api}/operations/{quote(failed['operationId'], safe='')}"
-        done = requests.post(f"{uri}/redrive", json={"as": "a person"}, timeout=30).json()
+        done = requests.post(f"{uri}/redrive", json={"as": "a person"}, timeout=90).json()
         assert (done["blobs"], done["left"]) == (1, 0)
         eventually(
             lambda: _get(uri)["lineage"]["operations"][-1]["state"] == "Succeeded", "the file that ADX takes now"
@@ -104,7 +104,7 @@ def test_open_shows_the_page_all_the_time_and_leaves_something_to_try_again(tmp_
 
 
 def _get(url: str) -> Any:  # noqa: ANN401, JSON
-    return requests.get(url, timeout=30).json()
+    return requests.get(url, timeout=90).json()
 
 
 @pytest.mark.timeout(DEMO_SECONDS)

@@ -205,7 +205,7 @@ def test_a_further_endpoint_is_polled_once_it_is_allowed(world: World) -> None:
                 "properties": {"format": "csv", "enableTracking": True},
             },
             headers={"Authorization": "Bearer upstream"},
-            timeout=30,
+            timeout=90,
         )
         operation_id = answer.json()["ingestionOperationId"]
         world.post({"operationId": operation_id, "cluster": other.uri + "/"})

@@ -51,7 +51,7 @@ def schemathesis(
 ) -> subprocess.CompletedProcess[str]:
     """Run it on the document, or on one that a lie was put into."""
     world, host, ids = known
-    document = requests.get(f"{host.uri}/api/openapi.json", headers=HEADERS, timeout=30).json()
+    document = requests.get(f"{host.uri}/api/openapi.json", headers=HEADERS, timeout=90).json()
     if lie:
         lie(document)
     path = tmp_path / "openapi.json"

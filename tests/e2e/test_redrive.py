@@ -32,7 +32,7 @@ def redrives(world: World, **named: str) -> list[Mapping[str, Any]]:
 
 def call(host: FunctionsHost, path: str, content: Mapping[str, object], key: str = KEY) -> requests.Response:
     """Call a function as a person with a key does."""
-    return requests.post(f"{host.uri}/api/{path}", json=content, headers={"x-functions-key": key}, timeout=30)
+    return requests.post(f"{host.uri}/api/{path}", json=content, headers={"x-functions-key": key}, timeout=90)
 
 
 def start(world: World) -> FunctionsHost:

@@ -190,7 +190,7 @@ class World:
             f"{self.adx.uri}/v1/rest/ingestion/queued/{DATABASE}/{self.table}",
             json={"blobs": blobs, "properties": {"format": "csv", "enableTracking": True, **properties}},
             headers={"Authorization": "Bearer upstream"},
-            timeout=30,
+            timeout=90,
         )
         answer.raise_for_status()
         return str(answer.json()["ingestionOperationId"]), blobs
