@@ -1,6 +1,7 @@
 """What is deployed stands alone, and Azure's doctor finds nothing wrong with it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,9 @@ def test_the_doctor_finds_nothing_wrong_that_applies(deployed: Path) -> None:
     shutil.copy(ROOT / ".funcignore", deployed)
     doctor = Path(sys.executable).parent / "azure-functions-doctor"
     command = [str(doctor), "doctor", "--path", str(deployed), "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # It looks for this, which not every way to run the tests sets.
+    env = {**os.environ, "VIRTUAL_ENV": sys.prefix}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     items = [item for result in json.loads(done.stdout)["results"] for item in result["items"]]
     found = {item["rule_id"]: item["value"] for item in items if item["status"] not in {"pass", "skip"}}
     assert {rule: value for rule, value in found.items() if rule not in NOT_APPLICABLE} == {}
