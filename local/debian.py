@@ -4,10 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from local.installed_once import locked
+from local.installed_once import locked, tried_again
 from local.npm_packages import CACHE
 from local.processes import ProcessFailed
 
@@ -32,12 +32,21 @@ def install(*packages: str) -> None:
     print(f"installing Debian's {', '.join(packages)} …", file=sys.stderr, flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with alone():
-        for command in (UPDATE, (*INSTALL, *packages)):
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise ProcessFailed(
-                    f"{' '.join(command)} ended with status {done.returncode}: {done.stderr}\n{packages[0]}: {advice}"
-                )
+        done = tried_again(lambda: _updated_and_installed(packages, environment))
+    if done.returncode != 0:
+        raise ProcessFailed(
+            f"{' '.join(done.args)} ended with status {done.returncode}: {done.stderr}\n{packages[0]}: {advice}"
+        )
+
+
+def _updated_and_installed(packages: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """What the last command ended with. Lists that are not of today may name files that are gone."""
+    done = _run(UPDATE, environment)
+    return _run((*INSTALL, *packages), environment) if done.returncode == 0 else done
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @contextmanager

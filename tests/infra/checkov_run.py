@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from local.installed_once import installed_once
+from local.installed_once import installed_once, tried_again
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -51,6 +51,7 @@ def _installed(folder: Path) -> Path:
 def _uv(*arguments: str) -> None:
     # `uv run` says where it is; else the one on the PATH, or the one that ./dev has installed.
     uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".cache" / "uv" / "bin" / "uv")
-    done = subprocess.run([uv, *arguments, "--quiet"], capture_output=True, text=True, check=False)
+    command = [uv, *arguments, "--quiet"]
+    done = tried_again(lambda: subprocess.run(command, capture_output=True, text=True, check=False))
     if done.returncode:
         raise RuntimeError(f"uv {arguments[0]} ended with status {done.returncode}:\n{done.stderr}")

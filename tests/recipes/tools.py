@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from local import debian
-from local.installed_once import installed_once
+from local.installed_once import installed_once, tried_again
 from local.processes import ProcessFailed
 from tests.recipes.pages import ROOT
 
 HERE = Path(__file__).parent
 _REQUIREMENTS = HERE / "tools-requirements.txt"
 _FOLDER = ROOT / ".cache" / "recipes"
-_SECONDS = 120.0
+_MONO = ("mono-mcs", "mono-runtime", "libmono-system-net-http4.0-cil", "libmono-system-core4.0-cil")
+# Its first start reads some thousand files that were just installed; the machine may have much else to do.
+_SECONDS = 400.0
 
 
 def azure_cli(arguments: Sequence[str], settings: Path) -> subprocess.CompletedProcess[str]:
@@ -75,7 +77,7 @@ def install_tools() -> None:
     _python()
     if not has_mono():
         with suppress(ProcessFailed):
-            debian.install("mono-mcs", "mono-runtime", "libmono-system-net-http4.0-cil", "libmono-system-core4.0-cil")
+            installed_once(_FOLDER / "mono", [], Path("/usr/bin/mcs"), lambda: debian.install(*_MONO))
 
 
 def has_mono() -> bool:
@@ -96,6 +98,7 @@ def _python() -> str:
 def _uv(*arguments: str) -> None:
     # `uv run` says where it is; else the one on the PATH, or the one that ./dev has installed.
     uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".cache" / "uv" / "bin" / "uv")
-    done = subprocess.run([uv, *arguments, "--quiet"], capture_output=True, text=True, check=False)
+    command = [uv, *arguments, "--quiet"]
+    done = tried_again(lambda: subprocess.run(command, capture_output=True, text=True, check=False))
     if done.returncode:
         raise RuntimeError(f"uv {arguments[0]} ended with status {done.returncode}:\n{done.stderr}")

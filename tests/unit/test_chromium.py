@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local import chromium, debian
+from local import chromium, debian, installed_once
 from local.processes import ProcessFailed
 
 
@@ -59,6 +59,7 @@ def test_root_gets_debians(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.chdir(tmp_path)
     assert chromium.ensure_chromium() == program
     monkeypatch.setattr(debian, "UPDATE", ("false",))
+    monkeypatch.setattr(installed_once, "PAUSES", (0.0,))
     assert chromium.ensure_chromium() == program
     program.unlink()
     with pytest.raises(ProcessFailed, match="false ended with status 1"):
