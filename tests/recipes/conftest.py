@@ -1,11 +1,12 @@
 """The parts of the end-to-end tests, and what recipes are tried with."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import adx, storage, world
-from tests.recipes import tools
+from tests.recipes import languages, tools
 
 __all__ = ["adx", "storage", "world"]
 
@@ -13,6 +14,11 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Installs what the recipes are tried with before the first test, whose time it is not to take."""
+    """Installs what the recipes are tried with before the first test, whose time it is not to take.
+
+    Who needs it says why if it can't: it is a matter of theirs alone.
+    """
     if any(HERE in item.path.parents for item in session.items):
-        tools.install_tools()
+        for install in (tools.install_tools, languages.installed):
+            with suppress(RuntimeError):
+                install()

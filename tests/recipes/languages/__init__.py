@@ -22,11 +22,15 @@ class Said:
     cards: list[list[str]]
 
 
+def installed() -> Path:
+    """The folder of both packages, which are there from then on."""
+    return npm_packages.ensure_installed("recipe-languages", HERE, _PROGRAM).parents[2]
+
+
 def checked(queries: Sequence[str] = (), cards: Sequence[Mapping[str, Any]] = ()) -> Said:
     """Have queries in Power Query's language parsed, and cards read."""
-    folder = npm_packages.ensure_installed("recipe-languages", HERE, _PROGRAM).parents[2]
     answer = subprocess.run(
-        [npm_packages.NODE, HERE / "check.cjs", folder],
+        [npm_packages.NODE, HERE / "check.cjs", installed()],
         input=json.dumps({"queries": queries, "cards": cards}),
         capture_output=True,
         text=True,
