@@ -26,6 +26,13 @@ def a_moment(_: float) -> None:
     time.sleep(0.2)
 
 
+def tracked(world: World, urls: list[str]) -> str:
+    """An operation that the app knows: for that the pipeline's retries have five minutes, and here a moment."""
+    operation_id = world.submit_and_post(urls)
+    eventually(lambda: world.operation(operation_id), "the registration")
+    return operation_id
+
+
 def pipeline(page: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(pages.snippet(page, "json"))
     return found
@@ -58,7 +65,7 @@ def test_the_pipeline_submits_blobs_and_has_them_watched_to_the_end(world: World
 
 def test_the_pipeline_that_waits_goes_on_when_the_load_is_in(world: World) -> None:
     host, cloud = start(world)
-    operation_id = world.submit_and_post([world.upload("part-1.csv", b"1,2\n")])
+    operation_id = tracked(world, [world.upload("part-1.csv", b"1,2\n")])
     run_pipeline(pipeline("go-on-data-factory"), {"operationId": operation_id}, cloud.send, a_moment)
     assert world.known(operation_id)["State"] == "Succeeded"
     assert KEY not in host.output()
@@ -68,7 +75,7 @@ def test_it_waits_for_what_is_tried_again(world: World, adx: AdxSimulator) -> No
     _, cloud = start(world)
     adx.set_faults([BlobFault(kind="transient", url_contains="flaky", submissions=1)])
     urls = [world.upload("good.csv", b"1,2\n"), world.upload("flaky.csv", b"3,4\n")]
-    operation_id = world.submit_and_post(urls)
+    operation_id = tracked(world, urls)
     outputs = run_pipeline(pipeline("go-on-data-factory"), {"operationId": operation_id}, cloud.send, a_moment)
     lineage = outputs["Look"]["lineage"]["operations"]
     assert [each["state"] for each in lineage] == ["PartiallySucceeded", "Succeeded"]
@@ -78,7 +85,7 @@ def test_it_waits_for_what_is_tried_again(world: World, adx: AdxSimulator) -> No
 def test_it_says_so_when_a_load_has_failed_for_good(world: World, adx: AdxSimulator) -> None:
     _, cloud = start(world)
     adx.set_faults([BlobFault(kind="permanent", url_contains="/bad", submissions=9)])
-    operation_id = world.submit_and_post([world.upload("good.csv", b"1,2\n"), world.upload("bad.csv", b"1,2\n")])
+    operation_id = tracked(world, [world.upload("good.csv", b"1,2\n"), world.upload("bad.csv", b"1,2\n")])
     with pytest.raises(RunFailed, match=f"{operation_id} is not in: .+"):
         run_pipeline(pipeline("go-on-data-factory"), {"operationId": operation_id}, cloud.send, a_moment)
 

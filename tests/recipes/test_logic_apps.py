@@ -8,6 +8,7 @@ import pytest
 from azure.storage.queue import QueueClient, QueueMessage
 
 from local.adx_simulator import AdxSimulator, BlobFault
+from local.functions_host import FunctionsHost
 from tests.recipes import pages
 from tests.recipes.expressions import Value, resolved
 from tests.recipes.local_cloud import APP, LocalCloud
@@ -71,10 +72,21 @@ def test_the_workflow_submits_blobs_and_has_them_watched_to_the_end(world: World
 def test_the_workflow_that_waits_goes_on_once_when_what_was_tried_again_is_in(world: World, adx: AdxSimulator) -> None:
     queue = f"results-{world.table.lower()}"
     world.queues.create_queue(queue)
-    host = world.start_host(function_keys={"logic-app": KEY}, RESULTS_QUEUE=queue)
     adx.set_faults([BlobFault(kind="transient", url_contains="flaky", submissions=1)])
     urls = [world.upload("good.csv", b"1,2\n"), world.upload("flaky.csv", b"3,4\n")]
     root = world.submit_and_post(urls, correlationId="nightly")
+    # The first end is that of an operation with a blob that is tried again: not before it was looked at.
+    with world.start_host(function_keys={"logic-app": KEY}, RESULTS_QUEUE=queue, disabled="resubmit_blobs") as host:
+        assert _gone_on(world, queue, host) == []
+    host = world.start_host(function_keys={"logic-app": KEY}, RESULTS_QUEUE=queue)
+    [going_on] = _gone_on(world, queue, host)
+    assert going_on.url.startswith("https://management.azure.com/subscriptions/SUBSCRIPTION/")
+    assert going_on.body == {"operationId": root, "correlationId": "nightly"}
+    assert adx.books().rows == 2
+
+
+def _gone_on(world: World, queue: str, host: FunctionsHost) -> list[Sent]:
+    """What the workflow asks others for when the next news comes, but for the news' deletion."""
     cloud = LocalCloud(world, str(host.uri), KEY)
     asked: list[Sent] = []
 
@@ -85,22 +97,14 @@ def test_the_workflow_that_waits_goes_on_once_when_what_was_tried_again_is_in(wo
         asked.append(sent)
         return {}
 
-    gone_on = []
     with world.queues.get_queue_client(queue) as client:
-        for _ in range(2):
-            message = _taken(client)
-            before = len(asked)
-            run_workflow(workflow("go-on-logic-app"), _triggered(message), send, CONNECTIONS)
-            *others, deleted = asked[before:]
-            assert (deleted.method, deleted.login) == ("DELETE", {"popreceipt": message.pop_receipt})
-            assert deleted.url.endswith(f"/queues/ingestion-results/messages/{message.id}")
-            client.delete_message(message)
-            gone_on.append(others)
-    # The first end is that of an operation with a blob that is being tried again.
-    [], [going_on] = gone_on
-    assert going_on.url.startswith("https://management.azure.com/subscriptions/SUBSCRIPTION/")
-    assert going_on.body == {"operationId": root, "correlationId": "nightly"}
-    assert adx.books().rows == 2
+        message = _taken(client)
+        run_workflow(workflow("go-on-logic-app"), _triggered(message), send, CONNECTIONS)
+        client.delete_message(message)
+    *others, deleted = asked
+    assert (deleted.method, deleted.login) == ("DELETE", {"popreceipt": message.pop_receipt})
+    assert deleted.url.endswith(f"/queues/ingestion-results/messages/{message.id}")
+    return others
 
 
 def _taken(client: QueueClient) -> QueueMessage:
