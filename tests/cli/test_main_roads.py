@@ -117,6 +117,7 @@ def test_an_operation_that_does_not_end_in_time_is_told_by_the_exit_status(
     world.start_host()
     adx.set_faults([BlobFault(kind="stuck")])
     operation_id = console.run("submit", "--format", "csv", world.upload("a.csv", GOOD)).stdout.strip()
+    eventually(lambda: world.operation(operation_id), "the registration")
     done = console.run("watch", operation_id, "never-seen", "--until-settled", "--timeout", "3s", "--interval", "1s")
     assert done.returncode == 3
     assert "2 operation(s) had not settled in time" in done.stderr
