@@ -1,5 +1,7 @@
 """The page in a real browser, on a stand-in for the API; whatever it complains of fails the test."""
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -7,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 from local.chromium import ensure_chromium
 from local.processes import ProcessFailed
@@ -18,20 +20,48 @@ HERE = Path(__file__).parent
 VIOLATIONS = "addEventListener('securitypolicyviolation', event => console.error('CSP: ' + event.violatedDirective))"
 # The browser itself says this of every answer of 400 and more, and of every lost connection.
 EXPECTED = "Failed to load resource"
+# Reached by a failure alone: the machine may have much else to do.
+WAIT_MS = 60_000
+START_MS = 100_000
+# Less than the page waits for an answer, or for its next try: whatever it asks is answered before more time passes.
+STEP_SECONDS = 5
+COUNT_AWAITED = """(() => {
+  const { fetch, setTimeout } = window;
+  let awaited = 0;
+  const done = () => void (awaited -= 1);
+  window.fetch = async (...request) => {
+    awaited += 1;
+    try {
+      const response = await fetch(...request);
+      if (response.type === "opaqueredirect") done();
+      else response.text = () => Response.prototype.text.call(response).finally(done);
+      return response;
+    } catch (error) {
+      done();
+      throw error;
+    }
+  };
+  window.allAnswered = async () => {
+    // An answer may lead to the next question at once: the page has its turn first.
+    do await new Promise((turn) => setTimeout(turn)); while (awaited);
+  };
+})()"""
+"""Counts what the page has asked and has not read the answer of."""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Installs the browser before the first test, whose time it is not to take; the fixture says why if it can't."""
     if any(HERE in item.path.parents for item in session.items):
         with suppress(ProcessFailed):
+            axe.script()
             ensure_chromium()
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=10_000)
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=ensure_chromium())
+        running = playwright.chromium.launch(executable_path=ensure_chromium(), timeout=START_MS)
         yield running
         running.close()
 
@@ -45,6 +75,8 @@ def api() -> Iterator[StandIn]:
 @dataclass
 class Opener:
     """Opens the page, in windows of any size and kind.
+
+    Its clock stands still but for the time that a test lets pass: what the page does now and then is done then alone.
 
     Attributes:
         complaints: What pages wrote to the console as errors, or threw.
@@ -67,6 +99,7 @@ class Opener:
         forced: bool = False,
         uri: str | None = None,
         clock_ahead: timedelta = timedelta(0),
+        is_live: bool = False,
     ) -> Page:
         context = self.browser.new_context(
             viewport={"width": width, "height": height},
@@ -77,13 +110,18 @@ class Opener:
             timezone_id="Europe/Berlin",
         )
         self._contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(WAIT_MS)
         context.add_init_script(VIOLATIONS)
-        context.add_init_script(path=axe.script())
+        context.add_init_script(COUNT_AWAITED)
+        context.add_init_script(axe.script())
         page = context.new_page()
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.clock.install(time=datetime.now(UTC) + clock_ahead)
+        now = datetime.now(UTC) + clock_ahead
+        page.clock.install(time=now - timedelta(minutes=1))
+        page.clock.pause_at(now)
+        if is_live:
+            page.clock.resume()
         page.goto(f"{uri or self.api.uri}/api/dashboard{fragment}")
         return page
 
@@ -117,20 +155,32 @@ def expect_loaded(page: Page, number: int) -> None:
     expect(page.locator("#loaded")).to_contain_text(f"{number:,} operations loaded")
 
 
-def pass_time(page: Page, seconds: int) -> None:
-    """Let the page's clock go on, so that what it does now and then is done."""
-    page.clock.run_for(seconds * 1000)
+def expect_answered(page: Page) -> None:
+    """Wait until all that the page has asked is answered, and the answers are read."""
+    page.evaluate("allAnswered()")
 
 
-def expect_heard_again(page: Page) -> None:
-    """The page says no more that the API can't be heard, once each question has waited and is asked again."""
-    connection = page.locator("#connection")
-    for _ in range(10):
-        pass_time(page, 61)
-        with suppress(AssertionError):
-            expect(connection).to_be_hidden(timeout=1_000)
-            return
-    expect(connection).to_be_hidden()
+def pass_time(page: Page, seconds: int, step: int = STEP_SECONDS) -> None:
+    """Let the page's clock go on, so that what it does now and then is done; each answer comes within a step."""
+    expect_answered(page)
+    for passed in range(0, seconds, step):
+        page.clock.run_for(min(step, seconds - passed) * 1000)
+        expect_answered(page)
+
+
+def hold(page: Page, pattern: str | re.Pattern[str], times: int = 1) -> list[Route]:
+    """Hold so many requests of a pattern back; what is done with each is the test's."""
+    held: list[Route] = []
+    page.route(pattern, lambda route: held.append(route), times=times)  # noqa: PLW0108, Playwright marks what it is given
+    return held
+
+
+def expect_held(page: Page, held: list[Route], number: int = 1) -> None:
+    """Wait until so many requests are held back."""
+    ends = time.monotonic() + WAIT_MS / 1000
+    while len(held) < number:
+        assert time.monotonic() < ends, f"{len(held)} requests came, not {number}"
+        page.wait_for_timeout(10)
 
 
 def open_operation(page: Page, operation_id: str) -> Locator:

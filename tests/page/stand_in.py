@@ -28,7 +28,9 @@ from tests.support.api import SETTINGS
 DOCUMENT = document(SETTINGS)
 GIVEN_UP = {None, "AttemptsExhausted", "NotResubmittable"}
 PLACE = ("cluster", "database", "table")
-
+UNCHANGED = object()
+# Reached by a failure alone.
+STALLED_SECONDS = 60
 
 type Query = dict[str, str]
 
@@ -77,9 +79,13 @@ class StandIn:
     lies: list[str] = field(default_factory=list)
     uri: str = ""
 
+    def at_this_moment(self) -> list[Json]:
+        """The operations: a test may add some or take some away while an answer is made."""
+        return self.operations.copy()
+
     def of(self, operation_id: str) -> Json:
         """The operation of an ID."""
-        return next(each for each in self.operations if each["operationId"] == operation_id)
+        return next(each for each in self.at_this_moment() if each["operationId"] == operation_id)
 
     def blobs_of(self, operation_id: str) -> list[Json]:
         """The blobs of an operation."""
@@ -110,13 +116,13 @@ def serving(state: StandIn) -> Iterator[StandIn]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return f"http://127.0.0.1:{runner.addresses[0][1]}"
 
-    state.uri = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    state.uri = asyncio.run_coroutine_threadsafe(start(), loop).result(STALLED_SECONDS)
     try:
         yield state
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(STALLED_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(STALLED_SECONDS)
         loop.close()
 
 
@@ -146,13 +152,13 @@ def _handler(
         body = await request.json() if request.method == "POST" else None
         key = request.headers.get("x-functions-key")
         state.asked.append(Asked(request.method, path, dict(request.query), key, body))
-        for beginning, status in state.failing.items():
+        for beginning, status in list(state.failing.items()):
             if path.startswith(beginning):
                 return _failure(request, status, state.retry_after)
         if state.key is not None and key != state.key:
             return web.Response(status=401)
-        if path in state.changed:
-            return web.json_response(state.changed[path])
+        if (changed := state.changed.get(path, UNCHANGED)) is not UNCHANGED:
+            return web.json_response(changed)
         try:
             read_query(request.query_string, endpoint.parameters)
             content = answer(state, {**request.match_info, **request.query})
@@ -192,7 +198,7 @@ def _operations(state: StandIn, query: Query) -> Json:
     limit = int(query.get("limit", "50"))
     # A place in the order of time, as the real token is: what comes in before it changes nothing.
     after = query.get("continuationToken")
-    found = [each for each in state.operations if _fits(each, query) and (not after or _position(each) > after)]
+    found = [each for each in state.at_this_moment() if _fits(each, query) and (not after or _position(each) > after)]
     page = found[:limit]
     is_more = len(found) > limit and "operationId" not in query
     return {"operations": page, "continuationToken": _position(page[-1]) if is_more else None}
@@ -223,7 +229,7 @@ def _fits(operation: Json, query: Query) -> bool:
 
 def _named(state: StandIn, query: Query) -> Json:
     wanted = query["operationId"]
-    found = [each for each in state.operations if each["operationId"] == wanted]
+    found = [each for each in state.at_this_moment() if each["operationId"] == wanted]
     found = [each for each in found if all(each[name] == query.get(name, each[name]) for name in PLACE)]
     if not found:
         raise _Refused(404, "No such operation", f"No operation {wanted} is known.")
@@ -236,7 +242,7 @@ def _operation(state: StandIn, query: Query) -> Json:
     found = _named(state, query)
     root = found["rootOperationId"]
     names = ("operationId", "attempt", "state", "parentOperationId", "registeredAt", "settledAt", "blobs")
-    family = sorted((each for each in state.operations if each["rootOperationId"] == root), key=_attempt)
+    family = sorted((each for each in state.at_this_moment() if each["rootOperationId"] == root), key=_attempt)
     lineage = [{name: each[name] for name in names} for each in family]
     return {**found, "lineage": {"rootOperationId": root, "operations": lineage, "leftOut": 0}}
 
@@ -270,7 +276,8 @@ def _summary(state: StandIn, query: Query) -> Json:
     until = datetime.fromisoformat(query["until"]) if "until" in query else datetime.now(UTC)
     since = datetime.fromisoformat(query["since"]) if "since" in query else until - timedelta(days=1)
     seconds = max(60, int((until - since).total_seconds() / 48 / 60) * 60)
-    found = [each for each in state.operations if _fits(each, {"since": facts.text(since), "until": facts.text(until)})]
+    span = {"since": facts.text(since), "until": facts.text(until)}
+    found = [each for each in state.at_this_moment() if _fits(each, span)]
     ended = [each for each in found if each["state"] != "InProgress"]
     states = Counter(each["state"] for each in found)
     return {

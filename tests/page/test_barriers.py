@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page import axe, facts
-from tests.page.conftest import Opener, rows
+from tests.page.conftest import Opener, pass_time, rows
 from tests.page.stand_in import StandIn
 
 BAD = "bad-operation"
@@ -150,6 +150,7 @@ def test_all_is_done_by_the_keyboard_alone(api: StandIn, visit: Opener) -> None:
     expect(page.locator("#operations")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.type("bad-")
+    pass_time(page, 1)
     expect(rows(page)).to_have_count(1)
     _tab_to(page, f'a[data-operation="{BAD}"]')
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")

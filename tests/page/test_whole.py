@@ -18,6 +18,7 @@ from tests.page.conftest import Opener, open_operation, pass_time
 from tests.support.world import World, eventually, make_world
 
 KEY = "a-function-key-of-this-test"
+KEYS = {"x-functions-key": KEY}
 CONTENT = b"1,2\n3,4\n"
 
 
@@ -28,7 +29,9 @@ def parts() -> Iterator[tuple[World, AdxSimulator, FunctionsHost]]:
         AdxSimulator.start(batching_seconds=0.3, visible_after_seconds=0.2) as adx,
         make_world(storage, adx) as world,
     ):
-        yield world, adx, world.start_host(function_keys={"ada": KEY})
+        host = world.start_host(function_keys={"ada": KEY})
+        eventually(lambda: requests.get(f"{host.uri}/api/health", headers=KEYS, timeout=60).ok, "the app's health")
+        yield world, adx, host
 
 
 def test_a_load_is_seen_its_failure_explained_and_tried_again(
@@ -36,7 +39,7 @@ def test_a_load_is_seen_its_failure_explained_and_tried_again(
 ) -> None:
     world, adx, host = parts
     visit.are_failures_expected = True
-    page = visit("#period=hour", uri=host.uri)
+    page = visit("#period=hour", uri=host.uri, is_live=True)
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("az functionapp keys list")
     dialog.get_by_label("Function key").fill(KEY)
