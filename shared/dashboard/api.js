@@ -14,7 +14,7 @@ export const MOST_BLOBS = 1000;
 
 /**
  * An answer that is none: `status` is 0 where nothing came, `retryAfter` are seconds where the answer names some,
- * `isLogin` says that a login is missing and not a key, `key` is the one that was refused.
+ * `isLogin` says that a login is missing and not a key, `key` is what was in hand when it asked.
  */
 export class Problem extends Error {
   constructor(status, title, { detail = "", retryAfter = null, isLogin = false, key: held = null } = {}) {
@@ -81,7 +81,7 @@ async function ask(where, { query = {}, body = null, has = [], isAnswer = () => 
   for (const [name, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, value);
   }
-  const held = key.current();
+  const held = key.inHand();
   const response = await send(url, body, held);
   setClock(response);
   // A login page stands elsewhere, and a page of scripts may not go there.
@@ -95,7 +95,7 @@ async function ask(where, { query = {}, body = null, has = [], isAnswer = () => 
 
 async function send(url, body, held) {
   const headers = { Accept: "application/json" };
-  if (held) headers["x-functions-key"] = held;
+  if (held.key) headers["x-functions-key"] = held.key;
   if (body) headers["Content-Type"] = "application/json";
   try {
     return await fetch(url, {

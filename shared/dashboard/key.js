@@ -3,6 +3,7 @@
 const NAME = "tracker-function-key";
 const FRAGMENT = "key";
 let held = null;
+let declined = 0;
 
 /** Takes a key out of the address, at once, so that it stands neither in the history nor in a link that is copied. */
 export function takeFromAddress() {
@@ -28,6 +29,17 @@ export function forget() {
 export function current() {
   return held ?? store((storage) => storage.getItem(NAME));
 }
+
+/** A person does not want to give one now. */
+export function decline() {
+  declined += 1;
+}
+
+/** What a request is sent with, for when its answer comes. */
+export const inHand = () => ({ key: current(), declined });
+
+/** Whether nobody has given another key since, or declined to give one. */
+export const isStill = (then) => then.key === current() && then.declined === declined;
 
 /** A browser may refuse to store anything; the key is kept in memory then. */
 function store(act) {

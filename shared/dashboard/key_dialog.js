@@ -16,7 +16,12 @@ export class KeyDialog {
       this.dialog.close();
       onKey();
     });
-    at("key-cancel").addEventListener("click", () => this.dialog.close());
+    at("key-cancel").addEventListener("click", () => {
+      key.decline();
+      this.dialog.close();
+    });
+    // By Escape.
+    this.dialog.addEventListener("cancel", () => key.decline());
   }
 
   ask() {

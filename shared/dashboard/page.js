@@ -48,9 +48,9 @@ const questions = {
   operation: live.add("The open operation", EVERY.operation, () => detail.refresh()),
 };
 
-/** But for a login, and for an answer to a key that is no longer the one in hand. */
+/** But for a login, and for an answer to what was asked before a person gave another key, or declined to give one. */
 function askForKey(problem) {
-  if (!problem.isLogin && problem.key === key.current()) keyDialog.ask();
+  if (!problem.isLogin && key.isStill(problem.key)) keyDialog.ask();
 }
 
 async function askSummary() {
@@ -76,7 +76,10 @@ async function askExplanations() {
     explanations = new Map(errorCodes.map((each) => [each.code, each]));
   } catch (problem) {
     if (problem.status === 401) throw problem;
+    return;
   }
+  // An operation may have been opened before they came.
+  detail.look(view);
 }
 
 function look() {

@@ -27,6 +27,8 @@ export class RedriveDialog {
     });
     at("redrive-cancel").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("close", () => {
+      // The button that would have the focus again may be gone meanwhile.
+      if (!at("redrive").checkVisibility()) at("detail-title").focus();
       if (this.#isDone) this.onDone();
     });
   }

@@ -59,6 +59,19 @@ def test_each_error_code_is_explained_with_what_to_do(visit: Opener) -> None:
     expect(errors.first).to_contain_text("What to do: Correct the file, then redrive.")
 
 
+@pytest.mark.usefixtures("bad")
+def test_explanations_that_come_later_are_shown(api: StandIn, visit: Opener) -> None:
+    visit.are_failures_expected = True
+    api.failing["error-codes"] = 503
+    page = visit()
+    errors = open_operation(page, BAD).locator("#errors li")
+    expect(errors.first).to_contain_text("No explanation is known for this code.")
+    api.failing.clear()
+    # Asks for the summary anew, and for no operation.
+    page.get_by_role("link", name="Last week").click()
+    expect(errors.first).to_contain_text("What to do: Correct the file, then redrive.")
+
+
 def test_a_code_that_nobody_knows_is_no_riddle_left_alone(api: StandIn, bad: facts.Json, visit: Opener) -> None:
     for blob in api.blobs_of(bad["operationId"])[:3]:
         blob["errorCode"] = "Brand_New"
@@ -123,6 +136,19 @@ def test_a_redrive_asks_once_and_says_what_it_did(api: StandIn, visit: Opener) -
     expect(detail.locator("#redrive-part")).to_be_hidden()
     expect(detail.locator("h2")).to_be_focused()
     expect(detail.locator("#blobs-table")).to_contain_text("waits for its next try")
+
+
+@pytest.mark.usefixtures("bad")
+def test_the_focus_is_not_lost_with_the_button_of_a_redrive_that_is_done(visit: Opener) -> None:
+    page = visit()
+    open_operation(page, BAD).get_by_role("button", name="Redrive").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog).to_contain_text("2 blobs are on the retry queue.")
+    pass_time(page, 11)
+    dialog.get_by_role("button", name="Close").click()
+    expect(page.locator("#redrive-part")).to_be_hidden()
+    expect(page.locator("#detail-title")).to_be_focused()
 
 
 @pytest.mark.usefixtures("bad")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page import facts
-from tests.page.conftest import Opener, expect_answered, expect_loaded, pass_time, rows
+from tests.page.conftest import Opener, expect_answered, expect_held, expect_loaded, hold, pass_time, rows
 from tests.page.stand_in import StandIn
 
 KEY = "a-function-key-of-this-test"
@@ -124,6 +124,25 @@ def test_without_a_key_nothing_is_asked_again_by_itself(api: StandIn, visit: Ope
     assert api.asked == []
     page.get_by_role("button", name="Enter a key").click()
     expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_who_has_declined_to_give_a_key_is_not_asked_again_by_a_late_refusal(api: StandIn, visit: Opener) -> None:
+    visit.are_failures_expected = True
+    page = visit()
+    api.key = KEY
+    held = hold(page, "**/api/health", times=2)
+    for leave in ("Cancel", "Escape"):
+        page.reload()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        expect_held(page, held)
+        if leave == "Cancel":
+            dialog.get_by_role("button", name="Cancel").click()
+        else:
+            page.keyboard.press("Escape")
+        held.pop().continue_()
+        expect_answered(page)
+        expect(dialog).to_have_count(0)
 
 
 @pytest.mark.parametrize("is_later", [False, True])
