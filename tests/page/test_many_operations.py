@@ -1,7 +1,9 @@
 """Ten thousand operations: all of them can be gone through, and the document does not grow with them."""
 
+import json
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.page import facts
 from tests.page.conftest import Opener, expect_loaded, pass_time, rows
@@ -9,33 +11,47 @@ from tests.page.stand_in import StandIn
 
 ALL = 10_000
 MOST_NODES = 12_000
-LONGEST_TASK_MS = 1500
+LONGEST_TASK_MS = 500
 LOAD_ALL = """async () => {
   const more = document.querySelector("#more");
+  const changed = () => new Promise((resolve) =>
+    new MutationObserver(resolve).observe(more, { attributeFilter: ["aria-disabled"] }));
   while (!more.hidden) {
-    const loaded = new Promise((resolve) =>
-      new MutationObserver(resolve).observe(more, { attributeFilter: ["aria-disabled"] }));
     more.click();
-    await loaded;
-    while (more.hasAttribute("aria-disabled")) await new Promise((resolve) => requestIdleCallback(resolve));
+    while (more.hasAttribute("aria-disabled")) await changed();
   }
 }"""
 """Clicks on as soon as there is more: whoever asks from outside whether it is there waits longer than it takes."""
 
 
-@pytest.mark.timeout(180)
+def longest_task(trace: bytes) -> float:
+    """The milliseconds that the page's longest task was at work: on a processor, whatever else the machine does."""
+    events = json.loads(trace)["traceEvents"]
+    main = {
+        (each["pid"], each["tid"])
+        for each in events
+        if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [each for each in events if each["name"].endswith("::RunTask") and (each["pid"], each["tid"]) in main]
+    microseconds: float = max(each["tdur"] for each in tasks if "tdur" in each)
+    return microseconds / 1000
+
+
+def expect_few_nodes(page: Page) -> None:
+    """Rows are put away once the browser has told that they are out of sight."""
+    page.wait_for_function("most => document.querySelectorAll('*').length < most", arg=MOST_NODES)
+
+
+@pytest.mark.timeout(300)
 def test_ten_thousand_operations_stay_fluent(api: StandIn, visit: Opener) -> None:
     api.operations = facts.many(ALL)
     page = visit(height=900)
     expect_loaded(page, 100)
     expect(page.locator("#operations-total")).to_have_text("10,000 operations in the last day")
-    page.evaluate(
-        "new PerformanceObserver(list => { window.tasks = [...(window.tasks ?? []), "
-        "...list.getEntries().map(entry => entry.duration)] }).observe({type: 'longtask'})"
-    )
+    visit.browser.start_tracing(page=page, categories=["toplevel"])
     page.evaluate(LOAD_ALL)
     expect_loaded(page, ALL)
-    assert page.locator("*").count() < MOST_NODES
+    expect_few_nodes(page)
     expect(page.locator("#operations-table")).to_have_attribute("aria-rowcount", str(ALL + 1))
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     last = api.operations[-1]["operationId"]
@@ -50,5 +66,5 @@ def test_ten_thousand_operations_stay_fluent(api: StandIn, visit: Opener) -> Non
     expect(page.locator("#loaded")).to_contain_text("10,001 operations loaded")
     page.evaluate("scrollTo(0, 0)")
     expect(rows(page).first).to_contain_text("brand-new")
-    assert page.locator("*").count() < MOST_NODES
-    assert max(page.evaluate("window.tasks ?? [0]"), default=0) < LONGEST_TASK_MS
+    expect_few_nodes(page)
+    assert longest_task(visit.browser.stop_tracing()) < LONGEST_TASK_MS
