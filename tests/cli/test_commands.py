@@ -22,8 +22,11 @@ from cli.output import printable
 from cli.program import run
 from cli.settings import api_root, read_settings
 from shared.model import GIVEN_UP_AS
-from tests.cli.console import SCRIPT, Console
+from tests.cli.console import SCRIPT, SECONDS, Console
 from tests.support.http_server import Reply, ScriptedServer
+
+# Each start of the command takes some seconds where the machine has much else to do.
+pytestmark = pytest.mark.timeout(400)
 
 SECRET = "s3cr3t-k3y"
 ROW = {
@@ -277,7 +280,7 @@ def test_a_live_table_ends_with_ctrl_c(server: ScriptedServer, tmp_path: Path) -
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert err.strip() == "tracker: interrupted"
 
@@ -316,7 +319,7 @@ def unread(console: Console, *words: str) -> subprocess.CompletedProcess[str]:
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            timeout=100,
+            timeout=SECONDS,
         )
     finally:
         os.close(writing)

@@ -44,7 +44,7 @@ def test_the_script_is_the_console_script_of_the_project() -> None:
 def test_without_its_own_packages_it_says_what_to_install() -> None:
     program = "import sys; sys.modules['click'] = None; from cli.__main__ import main; main()"
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stderr) == (
         1,
         "tracker: its own packages are missing: pip install 'adx-ingestion-tracker[cli]'\n",
@@ -54,7 +54,7 @@ def test_without_its_own_packages_it_says_what_to_install() -> None:
 def test_help_is_there_without_loading_what_talks_to_azure() -> None:
     program = "import sys; from cli.program import run; run(['--help']); print(*sorted(sys.modules), file=sys.stderr)"
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=100)
     assert "Watch queued ingestions" in done.stdout
     heavy = {"azure.storage.blob", "azure.storage.queue", "azure.data.tables", "azure.identity", "opentelemetry.sdk"}
     assert heavy & set(done.stderr.split()) == set()

@@ -19,7 +19,7 @@ def start(world: World) -> FunctionsHost:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 def is_watched(world: World, operation_id: str) -> bool:

@@ -27,7 +27,7 @@ def test_the_snippet_in_python_posts_an_operation(world: World, tmp_path: Path) 
     )
     program = tmp_path / "post.py"
     program.write_text(pages.filled(snippet, **{"OPERATION-ID": "op-1", "SOURCE-ID": "s-1", "SAS": "sig=x"}))
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
     message = posted(world)
     assert (message.operation.operation_id, message.operation.database, message.operation.table) == (

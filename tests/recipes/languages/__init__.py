@@ -11,7 +11,7 @@ from local import npm_packages
 
 HERE = Path(__file__).resolve().parent
 _PROGRAM = Path("node_modules/adaptivecards/dist/adaptivecards.js")
-_SECONDS = 60.0
+_SECONDS = 100.0
 
 
 @dataclass(frozen=True)
