@@ -2,7 +2,7 @@
 
 import { h, show, svg } from "./dom.js";
 import { number, short, tick } from "./format.js";
-import { STATES, badge } from "./states.js";
+import { badge, STATES, stateOf } from "./states.js";
 import { href } from "./view.js";
 
 // In pixels where the font has its usual size; all grows with it.
@@ -17,18 +17,32 @@ const USUAL_FONT = 16;
 const STEPS = [1, 1.2, 1.4, 1.6, 2, 3, 4, 5, 6, 8, 10];
 const LONG_MS = 30 * 3_600_000;
 
-/** A round number at or above a value, so that the axis has round steps. */
+/** @typedef {Record<string, number>} States How many operations are in each. */
+/** @typedef {{ at: number, end: number, states: States, total: number }} Bar Its times in milliseconds. */
+/** @typedef {{ width: number, height: number, top: number, foot: number, left: number, unit: number }} Size In pixels. */
+
+/**
+ * A round number at or above a value, so that the axis has round steps.
+ *
+ * @param {number} value
+ */
 export function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
   return STEPS.map((step) => Math.round(step * power)).find((step) => step >= value) ?? 10 * power;
 }
 
-/** The summary's buckets with those between them that hold nothing, oldest first, times in milliseconds. */
+/**
+ * The summary's buckets with those between them that hold nothing, oldest first.
+ *
+ * @param {Api.Summary} summary
+ */
 export function filled({ since, until, bucketSeconds, buckets }) {
   const width = bucketSeconds * 1000;
+  /** @type {Map<number, States>} */
   const known = new Map(buckets.map((bucket) => [Date.parse(bucket.at), bucket.states]));
   const first = known.size ? Math.min(...known.keys()) : Date.parse(since);
   const start = first - Math.ceil((first - Date.parse(since)) / width) * width;
+  /** @type {Bar[]} */
   const all = [];
   for (let at = start; at < Date.parse(until); at += width) {
     const states = known.get(at) ?? {};
@@ -38,6 +52,10 @@ export function filled({ since, until, bucketSeconds, buckets }) {
   return all;
 }
 
+/**
+ * @param {HTMLElement} figure
+ * @param {Api.Summary} summary
+ */
 export function showChart(figure, summary) {
   const unit = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / USUAL_FONT;
   const width = Math.max(240, Math.floor(figure.clientWidth));
@@ -55,9 +73,13 @@ export function showChart(figure, summary) {
   );
 }
 
+/**
+ * @param {Bar[]} bars
+ * @param {Size} size
+ */
 function drawing(bars, size) {
   const { width, height, top, foot, left } = size;
-  const isLong = bars.length > 0 && bars.at(-1).end - bars[0].at > LONG_MS;
+  const isLong = (bars.at(-1)?.end ?? 0) - (bars[0]?.at ?? 0) > LONG_MS;
   const most = roundUp(Math.max(...bars.map((bar) => bar.total), 1));
   const step = (width - left) / Math.max(bars.length, 1);
   const scale = (foot - top) / most;
@@ -85,6 +107,11 @@ function pattern() {
   );
 }
 
+/**
+ * @param {number} most
+ * @param {number} scale
+ * @param {Size} size
+ */
 function grid(most, scale, { width, left, foot }) {
   const steps = most === 1 ? [0, 1] : [0, most / 2, most];
   return steps.filter(Number.isInteger).map((value) => {
@@ -96,13 +123,22 @@ function grid(most, scale, { width, left, foot }) {
   });
 }
 
+/**
+ * @param {Bar} bar
+ * @param {{ x: number, step: number, scale: number, top: number, foot: number }} place
+ */
 function column(bar, { x, step, scale, top, foot }) {
   let y = foot;
   const parts = ordered(bar.states).map(([name, count]) => {
     const height = count * scale;
     y -= height;
-    const kind = STATES.get(name)?.kind ?? "canceled";
-    return svg("rect", { class: `bar ${kind}`, x: x + GAP / 2, y, width: Math.max(1, step - GAP), height });
+    return svg("rect", {
+      class: `bar ${stateOf(name).kind}`,
+      x: x + GAP / 2,
+      y,
+      width: Math.max(1, step - GAP),
+      height,
+    });
   });
   const narrow = { "data-action": "narrow", "data-since": iso(bar.at), "data-until": iso(bar.end) };
   const area = { class: "area", x, y: top, width: step, height: foot - top };
@@ -115,16 +151,31 @@ function column(bar, { x, step, scale, top, foot }) {
   );
 }
 
+/** @param {Bar} bar */
 function words(bar) {
-  const said = ordered(bar.states).map(([name, count]) => `${STATES.get(name)?.text ?? name} ${number(count)}`);
+  const said = ordered(bar.states).map(([name, count]) => `${stateOf(name).text} ${number(count)}`);
   return `${tick(bar.at, true)} – ${tick(bar.end, false)}\n${said.join("\n") || "nothing"}`;
 }
 
-const ordered = (states) => [
-  ...[...STATES.keys()].filter((name) => states[name]).map((name) => [name, states[name]]),
-  ...Object.entries(states).filter(([name, count]) => count && !STATES.has(name)),
-];
+/**
+ * Those with operations, in the order in which they are stacked.
+ *
+ * @param {States} states
+ */
+function ordered(states) {
+  const names = [...STATES.keys(), ...Object.keys(states).filter((name) => !STATES.has(name))];
+  return names.flatMap((name) => {
+    const count = states[name];
+    return count ? [/** @type {const} */ ([name, count])] : [];
+  });
+}
 
+/**
+ * @param {Bar[]} bars
+ * @param {number} step
+ * @param {boolean} isLong
+ * @param {Size} size
+ */
 function labels(bars, step, isLong, { width, height, left, unit }) {
   const label = (isLong ? LONG_LABEL : LABEL) * unit;
   const every = Math.max(1, Math.ceil((label + LABEL_GAP * unit) / step));
@@ -135,17 +186,25 @@ function labels(bars, step, isLong, { width, height, left, unit }) {
   });
 }
 
-/** The same figures for whoever can't see the bars, and a way to narrow the list down by the keyboard. */
-export function showChartTable(table, summary) {
+/**
+ * The same figures for whoever can't see the bars, and a way to narrow the list down by the keyboard.
+ *
+ * @param {Element} head
+ * @param {Element} rows
+ * @param {Api.Summary} summary
+ */
+export function showChartTable(head, rows, summary) {
   const bars = filled(summary).filter((bar) => bar.total);
-  const names = [...STATES.keys()].filter((name) => summary.operations[name]);
-  const head = ["Time", ...names.map((name) => STATES.get(name).text)];
+  /** @type {States} */
+  const counts = summary.operations;
+  const names = [...STATES.keys()].filter((name) => counts[name]);
+  const titles = ["Time", ...names.map((name) => stateOf(name).text)];
   show(
-    table.tHead,
-    h("tr", {}, ...head.map((text, index) => h("th", { scope: "col", class: index ? "figure" : null }, text))),
+    head,
+    h("tr", {}, ...titles.map((text, index) => h("th", { scope: "col", class: index ? "figure" : null }, text))),
   );
   show(
-    table.tBodies[0],
+    rows,
     ...bars.reverse().map((bar) =>
       h(
         "tr",
@@ -157,20 +216,30 @@ export function showChartTable(table, summary) {
   );
 }
 
+/** @param {Bar} bar */
 export const range = (bar) => ({ since: iso(bar.at), until: iso(bar.end) });
 
+/** @param {number} at */
 const iso = (at) => new Date(at).toISOString().replace(".000Z", "Z");
 
-/** The states with their counts, each a way to see those operations alone. */
+/**
+ * The states with their counts, each a way to see those operations alone.
+ *
+ * @param {HTMLElement} list
+ * @param {Api.Summary} summary
+ * @param {string} chosen
+ */
 export function showLegend(list, summary, chosen) {
-  const names = [...STATES.keys()].filter((name) => summary.operations[name] || name === "Succeeded");
+  /** @type {States} */
+  const counts = summary.operations;
+  const names = [...STATES.keys()].filter((name) => counts[name] || name === "Succeeded");
   show(
     list,
     ...names.map((name) => {
       const isChosen = chosen === name;
       const link = { href: href({ state: isChosen ? "" : name }), "aria-current": isChosen ? "true" : null };
-      const count = h("span", { class: "figure" }, number(summary.operations[name]));
-      return h("li", { "data-key": name }, h("a", link, badge(STATES.get(name)), " ", count));
+      const count = h("span", { class: "figure" }, number(counts[name]));
+      return h("li", { "data-key": name }, h("a", link, badge(stateOf(name)), " ", count));
     }),
   );
 }

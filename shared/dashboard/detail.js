@@ -1,19 +1,22 @@
 // One operation: its facts, its lineage, what failed and what to do about it, and its blobs.
 
 import * as api from "./api.js";
-import { h, say, show } from "./dom.js";
+import { at, h, say, show } from "./dom.js";
 import { breakable, counted, fileOf, hostOf, link, number, span, time } from "./format.js";
 import { showBlobs } from "./glance.js";
 import { NOTHING_TO_ASK } from "./live.js";
 import { LongTable } from "./long_table.js";
 import { badge, stateOf, statusOf } from "./states.js";
-import { go, href, opened, opening, read } from "./view.js";
+import { go, href, opened, opening } from "./view.js";
+
+/** @typedef {{ count: number, isWhole: boolean }} GivenUp How many blobs; at least so many where it is not the whole. */
 
 // Beyond these the errors are those of the first blobs, and the page says so.
 const MOST_SCANS = 5;
 const GIVEN_UP = new Set(["", "AttemptsExhausted", "NotResubmittable"]);
 const ALREADY_INGESTED = "Skipped_IngestByTagAlreadyExists";
 const LONG_TEXT = 220;
+/** @type {Map<string, string>} */
 const RETRY_STATES = new Map([
   ["Pending", "will be tried again"],
   ["Enqueued", "waits for its next try"],
@@ -22,44 +25,68 @@ const RETRY_STATES = new Map([
   ["AttemptsExhausted", "given up: all attempts failed"],
   ["NotResubmittable", "given up: can't be submitted again"],
 ]);
-const at = (id) => document.getElementById(id);
 
-/** A blob that nothing will be done about until a person says so. */
+/**
+ * A blob that nothing will be done about until a person says so.
+ *
+ * @param {Api.Blob} blob
+ */
 export const isGivenUp = (blob) =>
   blob.status === "Failed" && blob.errorCode !== ALREADY_INGESTED && GIVEN_UP.has(blob.retryState ?? "");
 
 export class Detail {
+  /** @type {api.Name | null} */
   #name = null;
+  /** @type {Api.OperationWithLineage | null} */
   #operation = null;
+  /** @type {api.Problem | null} */
   #problem = null;
+  /** @type {Api.Blob[]} */
   #failed = [];
   #isScanWhole = true;
+  /** @type {Api.Blob[]} */
   #blobs = [];
+  /** @type {string | null} */
   #token = null;
   #status = "";
   #turn = 0;
 
+  /**
+   * @param {object} told
+   * @param {() => import("./glance.js").Explanations} told.explanations
+   * @param {(text: string) => void} told.announce
+   * @param {(operation: Api.Operation, givenUp: GivenUp) => void} told.redrive is called where a person wants it.
+   */
   constructor({ explanations, announce, redrive }) {
-    Object.assign(this, { explanations, announce, redrive });
-    this.panel = at("detail");
-    this.rows = new LongTable(
-      at("blobs-table"),
-      (blob) => this.#blobRow(blob),
-      ({ blobKey }) => blobKey,
-    );
+    this.explanations = explanations;
+    this.announce = announce;
+    this.redrive = redrive;
+    /** @type {(blob: Api.Blob) => HTMLTableRowElement} */
+    const row = (blob) => this.#blobRow(blob);
+    this.rows = new LongTable(at("blobs-table"), row, ({ blobKey }) => blobKey);
     at("more-blobs").addEventListener("click", () => this.#loadMore());
     at("blob-status").addEventListener("change", () => go({ status: at("blob-status").value }));
-    at("redrive").addEventListener("click", () => this.redrive(this.#operation, this.givenUp));
+    at("redrive").addEventListener("click", () => {
+      if (this.#operation) this.redrive(this.#operation, this.givenUp);
+    });
     at("copy").addEventListener("click", () => this.#copy());
     at("copy").hidden = !navigator.clipboard;
   }
 
-  /** The given-up blobs that are known; more where the scan is not whole. */
+  /**
+   * The given-up blobs that are known; more where the scan is not whole.
+   *
+   * @returns {GivenUp}
+   */
   get givenUp() {
     return { count: this.#failed.filter(isGivenUp).length, isWhole: this.#isScanWhole };
   }
 
-  /** Shows what the view says is open; returns whether that is another operation than before. */
+  /**
+   * Shows what the view says is open; returns whether that is another operation than before.
+   *
+   * @param {import("./view.js").View} view
+   */
   look(view) {
     const name = opened(view);
     const isOther = JSON.stringify(name) !== JSON.stringify(this.#name);
@@ -85,10 +112,12 @@ export class Detail {
   async refresh() {
     if (!this.#name) return NOTHING_TO_ASK;
     const turn = this.#turn;
+    /** @type {Api.OperationWithLineage} */
     let operation;
     try {
       operation = await api.operation(this.#name);
-    } catch (problem) {
+    } catch (error) {
+      const problem = api.Problem.of(error);
       if (![400, 404, 409].includes(problem.status) || turn !== this.#turn) throw problem;
       this.#problem = problem;
       this.#draw();
@@ -104,6 +133,10 @@ export class Detail {
     return null;
   }
 
+  /**
+   * @param {Api.Operation} operation
+   * @param {number} turn
+   */
   async #askBlobs(operation, turn) {
     const [page, scan] = await Promise.all([
       api.blobs(operation, {
@@ -122,6 +155,7 @@ export class Detail {
   }
 
   async #loadMore() {
+    if (!this.#operation) return;
     const turn = this.#turn;
     const note = at("more-blobs-note");
     try {
@@ -132,14 +166,15 @@ export class Detail {
       this.#token = page.continuationToken;
       say(note, "");
       this.announce(`${counted(page.blobs.length, "more blob")} loaded`);
-    } catch (problem) {
-      say(note, `More could not be loaded. ${problem.message}. Try again.`);
+    } catch (error) {
+      say(note, `More could not be loaded. ${api.Problem.of(error).message}. Try again.`);
       this.announce(note.textContent);
     }
     this.#draw();
   }
 
   async #copy() {
+    if (!this.#name) return;
     await navigator.clipboard.writeText(this.#name.operationId);
     this.announce("The operation ID is copied");
   }
@@ -151,7 +186,7 @@ export class Detail {
     at("detail-problem").hidden = !this.#problem;
     at("detail-skeleton").hidden = operation !== null || this.#problem !== null;
     at("detail-body").hidden = operation === null || this.#problem !== null;
-    if (this.#problem) show(at("detail-problem"), ...this.#problemText());
+    if (this.#problem) show(at("detail-problem"), ...problemText(this.#problem, this.#name));
     if (!operation) {
       show(at("detail-state"));
       return;
@@ -165,24 +200,7 @@ export class Detail {
     this.#showBlobRows();
   }
 
-  #problemText() {
-    const { title, detail, status } = this.#problem;
-    const search = h(
-      "a",
-      {
-        href: href({ op: "", opCluster: "", opDatabase: "", opTable: "", id: this.#name.operationId }),
-        class: "button",
-      },
-      "Search for this ID",
-    );
-    return [
-      h("h3", {}, title),
-      detail && h("p", {}, detail),
-      status === 404 && h("p", {}, "It was never posted to this app, or its rows are older than the app keeps them."),
-      search,
-    ];
-  }
-
+  /** @param {Api.OperationWithLineage} operation */
   #showLineage({ lineage, operationId, cluster, database, table }) {
     const all = lineage?.operations ?? [];
     at("lineage-part").hidden = all.length < 2;
@@ -219,6 +237,10 @@ export class Detail {
     show(at("errors"), ...ordered.map(([code, failed]) => this.#errorItem(code, failed)));
   }
 
+  /**
+   * @param {string} code
+   * @param {Api.Blob[]} failed
+   */
   #errorItem(code, failed) {
     const about = this.explanations().get(code);
     const kinds = [...new Set(failed.map((blob) => blob.failureStatus).filter(Boolean))].join(", ");
@@ -238,6 +260,7 @@ export class Detail {
     );
   }
 
+  /** @param {Api.Operation} operation */
   #showRedrive({ state }) {
     const { count, isWhole } = this.givenUp;
     const part = at("redrive-part");
@@ -266,6 +289,7 @@ export class Detail {
     say(at("blobs-loaded"), this.#blobs.length ? `${counted(this.#blobs.length, "blob")} loaded` : "");
   }
 
+  /** @param {Api.Blob} blob */
   #blobRow(blob) {
     const { folder, name } = fileOf(blob.url ?? blob.sourceId ?? "without a name");
     return h(
@@ -289,18 +313,43 @@ export class Detail {
     );
   }
 
+  /** @param {Api.Blob} blob */
   #retryText({ retryState, retryOperationId, retryReason }) {
-    const text = RETRY_STATES.get(retryState) ?? retryState;
+    const text = RETRY_STATES.get(retryState ?? "") ?? retryState;
     if (!retryOperationId) return retryReason ? `${text} (${retryReason})` : text;
     return h("a", { href: href(opening({ ...this.#operation, operationId: retryOperationId })) }, text);
   }
 }
 
-/** The first failed blobs, for what they say together: one request for a thousand. */
+/**
+ * What there is instead of an operation that can't be shown.
+ *
+ * @param {api.Problem} problem
+ * @param {api.Name} name
+ */
+const problemText = ({ title, detail, status }, name) => [
+  h("h3", {}, title),
+  detail && h("p", {}, detail),
+  status === 404 && h("p", {}, "It was never posted to this app, or its rows are older than the app keeps them."),
+  h(
+    "a",
+    { href: href({ op: "", opCluster: "", opDatabase: "", opTable: "", id: name.operationId }), class: "button" },
+    "Search for this ID",
+  ),
+];
+
+/**
+ * The first failed blobs, for what they say together: one request for a thousand.
+ *
+ * @param {Api.Operation} operation
+ */
 async function scanFailed(operation) {
+  /** @type {Api.Blob[]} */
   const failed = [];
+  /** @type {string | null} */
   let token = null;
   for (let scan = 0; scan < MOST_SCANS; scan += 1) {
+    /** @type {Api.Blobs} */
     const page = await api.blobs(operation, { status: "Failed", limit: api.MOST_BLOBS, continuationToken: token });
     failed.push(...page.blobs.filter(({ errorCode }) => errorCode !== ALREADY_INGESTED));
     token = page.continuationToken;
@@ -309,11 +358,13 @@ async function scanFailed(operation) {
   return { failed, isWhole: false };
 }
 
+/** @param {string} text */
 function longText(text) {
   if (text.length <= LONG_TEXT) return h("p", { class: "said" }, text);
   return h("details", { class: "said" }, h("summary", {}, `${text.slice(0, LONG_TEXT - 40)}…`), h("p", {}, text));
 }
 
+/** @param {Api.Operation} operation */
 function facts(operation) {
   const {
     database,
@@ -331,6 +382,7 @@ function facts(operation) {
     parentOperationId,
   } = operation;
   const took = settledAt && span(Date.parse(settledAt) - Date.parse(registeredAt));
+  /** @type {[string, import("./dom.js").Child][]} */
   const rows = [
     ["Table", `${database} / ${table}`],
     ["Cluster", cluster && breakable(hostOf(cluster))],

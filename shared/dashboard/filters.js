@@ -1,13 +1,19 @@
 // The filters of the list: fields to fill in, and a chip for each that is in force.
 
-import { h, show } from "./dom.js";
+import { at, h, show } from "./dom.js";
 import { hostOf, time } from "./format.js";
-import { NOT_SUCCEEDED, STATES, badge, stateOf } from "./states.js";
+import { badge, NOT_SUCCEEDED, STATES, stateOf } from "./states.js";
 import { go, href, noFilter } from "./view.js";
+
+/** @typedef {import("./view.js").View} View */
 
 const TYPING_MS = 300;
 const MOST_KNOWN = 200;
-const at = (id) => document.getElementById(id);
+const PLACES = /** @type {const} */ (["table", "database", "cluster"]);
+const MOMENTS = /** @type {const} */ (["since", "until"]);
+
+/** @param {HTMLDetailsElement} details */
+const focusSummary = (details) => details.querySelector("summary")?.focus();
 
 export function prepare() {
   show(
@@ -20,7 +26,7 @@ export function prepare() {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     at("filters").open = false;
-    at("filters").querySelector("summary").focus();
+    focusSummary(at("filters"));
     go(fromForm(form));
   });
   at("clear-filters").addEventListener("click", () => go(noFilter()));
@@ -29,7 +35,8 @@ export function prepare() {
 }
 
 function prepareSearch() {
-  let timer = null;
+  let timer = 0;
+  /** @param {boolean} isTyping */
   const search = (isTyping) => {
     clearTimeout(timer);
     go({ id: at("search-id").value.trim() }, { isTyping });
@@ -48,38 +55,46 @@ function prepareSearch() {
 function prepareClosing() {
   const all = [at("filters"), at("health")];
   document.addEventListener("click", ({ target }) => {
-    for (const each of all) if (!each.contains(target)) each.open = false;
+    for (const each of all) if (!(target instanceof Node && each.contains(target))) each.open = false;
   });
   for (const each of all) {
     each.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !each.open) return;
       event.stopPropagation();
       each.open = false;
-      each.querySelector("summary").focus();
+      focusSummary(each);
     });
   }
 }
 
+/** @param {HTMLFormElement} form */
 function fromForm(form) {
   const fields = new FormData(form);
-  const moment = (name) => (fields.get(name) ? new Date(fields.get(name)).toISOString().replace(".000Z", "Z") : "");
+  /** @param {string} name */
+  const text = (name) => String(fields.get(name) ?? "").trim();
+  /** @param {string} name */
+  const moment = (name) => (text(name) ? new Date(text(name)).toISOString().replace(".000Z", "Z") : "");
   return {
     state: fields.getAll("state").join(","),
-    table: fields.get("table").trim(),
-    database: fields.get("database").trim(),
-    cluster: fields.get("cluster").trim(),
+    table: text("table"),
+    database: text("database"),
+    cluster: text("cluster"),
     since: moment("since"),
     until: moment("until"),
   };
 }
 
-/** Shows the view's filters in the fields and as chips; what is being typed stays. */
+/**
+ * Shows the view's filters in the fields and as chips; what is being typed stays.
+ *
+ * @param {View} view
+ */
 export function showFilters(view) {
   const form = at("filter-form");
   const states = new Set(view.state.split(","));
-  for (const box of form.elements.state) box.checked = states.has(box.value);
-  for (const name of ["table", "database", "cluster"]) form.elements[name].value = view[name];
-  for (const name of ["since", "until"]) form.elements[name].value = localMinute(view[name]);
+  for (const box of fieldsOf(form, "state")) box.checked = states.has(box.value);
+  for (const name of PLACES) for (const field of fieldsOf(form, name)) field.value = view[name];
+  for (const name of MOMENTS) for (const field of fieldsOf(form, name)) field.value = localMinute(view[name]);
   if (document.activeElement !== at("search-id")) at("search-id").value = view.id;
   const chips = [...chipsOf(view)];
   show(
@@ -90,6 +105,14 @@ export function showFilters(view) {
   at("chips").hidden = chips.length === 0;
 }
 
+/**
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ * @returns {NodeListOf<HTMLInputElement>}
+ */
+const fieldsOf = (form, name) => form.querySelectorAll(`input[name="${name}"]`);
+
+/** @param {View} view */
 function* chipsOf(view) {
   if (view.state) yield chip("state", stateWords(view.state), { state: "" });
   if (view.code) yield chip("code", `Error ${view.code}`, { code: "" });
@@ -108,6 +131,7 @@ function* chipsOf(view) {
   if (view.id) yield chip("id", `ID begins with ${view.id}`, { id: "" });
 }
 
+/** @param {string} text */
 function stateWords(text) {
   const names = text.split(",");
   if (names.length === NOT_SUCCEEDED.length && NOT_SUCCEEDED.every((name) => names.includes(name)))
@@ -115,6 +139,11 @@ function stateWords(text) {
   return names.map((name) => stateOf(name).text).join(", ");
 }
 
+/**
+ * @param {string} key
+ * @param {import("./dom.js").Child} words
+ * @param {Partial<View>} changes
+ */
 const chip = (key, words, changes) =>
   h(
     "li",
@@ -128,17 +157,26 @@ const chip = (key, words, changes) =>
     ),
   );
 
-/** A moment as the browser's own fields want it: local, to the minute. */
+/**
+ * A moment as the browser's own fields want it: local, to the minute.
+ *
+ * @param {string} iso
+ */
 function localMinute(iso) {
   if (!iso) return "";
-  const at = new Date(iso);
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  const moment = new Date(iso);
+  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** Offers what has been seen, to choose from. */
+/**
+ * Offers what has been seen, to choose from.
+ *
+ * @param {Api.Operation[]} operations
+ * @param {Api.Summary["failures"]} failures
+ */
 export function offer(operations, failures) {
   const seen = [...operations, ...failures];
-  for (const name of ["table", "database", "cluster"]) {
+  for (const name of PLACES) {
     const values = [...new Set(seen.map((each) => each[name]))].sort().slice(0, MOST_KNOWN);
     show(at(`known-${name}s`), ...values.map((value) => h("option", { value })));
   }

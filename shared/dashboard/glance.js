@@ -2,19 +2,28 @@
 
 import { now } from "./api.js";
 import { showChart, showChartTable, showLegend } from "./chart.js";
-import { h, say, show, svg } from "./dom.js";
+import { at, h, say, show, svg } from "./dom.js";
 import { age, counted, hostOf, number, share, time, utc } from "./format.js";
-import { NOT_SUCCEEDED, OUTCOMES, badge } from "./states.js";
-import { PERIODS, href, read } from "./view.js";
+import { badge, NOT_SUCCEEDED, OUTCOMES } from "./states.js";
+import { href, PERIODS, read } from "./view.js";
+
+/** @typedef {import("./view.js").Period} Period */
+/** @typedef {Api.Summary & { period: Period }} Summary What the API answered for a period. */
+/** @typedef {Map<string, Api.ErrorCodes["errorCodes"][number]>} Explanations By the error's code. */
+/** @typedef {Api.Summary["failures"][number]} Failure */
 
 const FIRST_FAILURES = 5;
 // What everybody looks for, also where it is none of them.
 const ALWAYS_NAMED = new Set(["succeeded", "failed"]);
-const at = (id) => document.getElementById(id);
 let isAllShown = false;
+/** @type {Summary | null} */
 let latest = null;
 
-/** Redraws what depends on the width, and opens and closes the whole list of failures. */
+/**
+ * Redraws what depends on the width, and opens and closes the whole list of failures.
+ *
+ * @param {() => Explanations} explanations
+ */
 export function prepare(explanations) {
   new ResizeObserver(() => latest && showChart(at("chart"), latest)).observe(at("chart"));
   at("all-failures").addEventListener("click", () => {
@@ -23,24 +32,30 @@ export function prepare(explanations) {
   });
 }
 
+/** @param {import("./view.js").View} view */
 export function showPeriod(view) {
-  for (const link of document.querySelectorAll("#periods a")) {
-    link.href = href({ period: link.dataset.period, since: "", until: "" });
-    if (link.dataset.period === view.period) link.setAttribute("aria-current", "true");
+  for (const link of at("periods").querySelectorAll("a")) {
+    const period = /** @type {Period} */ (link.dataset.period);
+    link.href = href({ period, since: "", until: "" });
+    if (period === view.period) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
 }
 
+/**
+ * @param {Summary} summary
+ * @param {Explanations} explanations
+ */
 export function showSummary(summary, explanations) {
   latest = summary;
   const view = read();
   at("glance").removeAttribute("aria-busy");
   const total = Object.values(summary.operations).reduce((sum, count) => sum + count, 0);
-  const period = `the last ${PERIODS.get(summary.period).text}`;
+  const period = `the last ${PERIODS[summary.period].text}`;
   const bound = summary.isComplete ? "" : ` (the newest ${number(summary.counted)}; there are more)`;
   say(at("operations-total"), `${counted(total, "operation")} in ${period}${bound}`);
   showChart(at("chart"), summary);
-  showChartTable(at("chart-table"), summary);
+  showChartTable(at("chart-head"), at("chart-rows"), summary);
   showLegend(at("legend"), summary, view.state);
   at("nothing").hidden = total > 0;
   at("chart-parts").hidden = total === 0;
@@ -51,7 +66,12 @@ export function showSummary(summary, explanations) {
   showFailures(summary.failures, explanations);
 }
 
-/** A bar of the blobs' outcomes with a list of the figures; used for one operation too. */
+/**
+ * A bar of the blobs' outcomes with a list of the figures; used for one operation too.
+ *
+ * @param {Element} place
+ * @param {Api.BlobCounts} blobs
+ */
 export function showBlobs(place, blobs) {
   const total = [...OUTCOMES.keys()].reduce((sum, name) => sum + (blobs[name] ?? 0), 0);
   let x = 0;
@@ -82,6 +102,7 @@ export function showBlobs(place, blobs) {
   );
 }
 
+/** @param {Api.Summary["outstanding"]} outstanding */
 function showOutstanding(outstanding) {
   const place = at("outstanding");
   if (!outstanding) {
@@ -115,6 +136,10 @@ function showOutstanding(outstanding) {
   );
 }
 
+/**
+ * @param {Failure[]} failures
+ * @param {Explanations} explanations
+ */
 function showFailures(failures, explanations) {
   const some = isAllShown ? failures : failures.slice(0, FIRST_FAILURES);
   at("failures-table").hidden = failures.length === 0;
@@ -123,12 +148,17 @@ function showFailures(failures, explanations) {
   button.hidden = failures.length <= FIRST_FAILURES;
   say(button, isAllShown ? "Show the first only" : `Show all ${number(failures.length)}`);
   const clusters = new Set(failures.map((each) => each.cluster)).size;
-  show(at("failures-table").tBodies[0], ...some.map((each) => failureRow(each, explanations, clusters > 1)));
+  show(at("failures"), ...some.map((each) => failureRow(each, explanations, clusters > 1)));
 }
 
+/**
+ * @param {Failure} failure
+ * @param {Explanations} explanations
+ * @param {boolean} isClusterShown
+ */
 function failureRow(failure, explanations, isClusterShown) {
   const { errorCode, cluster, database, table } = failure;
-  const about = explanations.get(errorCode);
+  const about = explanations.get(errorCode ?? "");
   const where = [isClusterShown && hostOf(cluster), database, table].filter(Boolean).join(" / ");
   const target = { ...chosen(failure), state: NOT_SUCCEEDED.join(","), since: "", until: "", id: "" };
   return h(
@@ -146,4 +176,5 @@ function failureRow(failure, explanations, isClusterShown) {
   );
 }
 
+/** @param {Failure} failure */
 const chosen = ({ errorCode, cluster, database, table }) => ({ code: errorCode ?? "", cluster, database, table });

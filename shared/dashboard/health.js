@@ -1,8 +1,8 @@
 // How the app itself is: a word in the header, each check behind it, and the reasons where something is wrong.
 
-import { h, say, show } from "./dom.js";
+import { at, h, say, show } from "./dom.js";
 import { time } from "./format.js";
-import { STATES, sign } from "./states.js";
+import { sign, stateOf } from "./states.js";
 
 const NAMES = new Map([
   ["storage", "Storage"],
@@ -12,17 +12,19 @@ const NAMES = new Map([
   ["poller", "Poller"],
   ["backlog", "Backlog"],
 ]);
-const at = (id) => document.getElementById(id);
+/** @param {string} check */
 const nameOf = (check) => NAMES.get(check) ?? check;
-const good = { kind: "succeeded", sign: "check" };
+const good = stateOf("Succeeded");
+const failed = stateOf("Failed");
 
+/** @param {Api.Health} health */
 export function showHealth({ status, checkedAt, checks }) {
   const isHealthy = status === "healthy";
   const all = Object.entries(checks);
   const bad = all.filter(([, check]) => check.isHealthy === false);
   show(
     at("health-word"),
-    h("span", { class: "badge" }, sign(isHealthy ? good : STATES.get("Failed")), isHealthy ? "Healthy" : "Unhealthy"),
+    h("span", { class: "badge" }, sign(isHealthy ? good : failed), isHealthy ? "Healthy" : "Unhealthy"),
   );
   show(
     at("health-checks"),
@@ -47,12 +49,16 @@ export function healthUnknown() {
   at("unhealthy").hidden = true;
 }
 
+/**
+ * @param {string} name
+ * @param {Api.Health["checks"][keyof Api.Health["checks"]]} check
+ */
 function checkItem(name, check) {
   const isGood = check.isHealthy !== false;
   return h(
     "div",
     { "data-key": name },
-    h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : STATES.get("Failed")), nameOf(name))),
+    h("dt", {}, h("span", { class: "badge" }, sign(isGood ? good : failed), nameOf(name))),
     h("dd", {}, check.detail || (isGood ? "Fine." : "Not healthy.")),
   );
 }

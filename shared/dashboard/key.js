@@ -2,6 +2,7 @@
 
 const NAME = "tracker-function-key";
 const FRAGMENT = "key";
+/** @type {string | null} */
 let held = null;
 let declined = 0;
 
@@ -16,6 +17,7 @@ export function takeFromAddress() {
   return Boolean(key);
 }
 
+/** @param {string} key */
 export function hold(key) {
   held = key;
   store((storage) => storage.setItem(NAME, key));
@@ -35,13 +37,28 @@ export function decline() {
   declined += 1;
 }
 
-/** What a request is sent with, for when its answer comes. */
+/** @typedef {{ key: string | null, declined: number }} InHand How it stood when a request was sent. */
+
+/**
+ * What a request is sent with, for when its answer comes.
+ *
+ * @returns {InHand}
+ */
 export const inHand = () => ({ key: current(), declined });
 
-/** Whether nobody has given another key since, or declined to give one. */
-export const isStill = (then) => then.key === current() && then.declined === declined;
+/**
+ * Whether nobody has given another key since, or declined to give one.
+ *
+ * @param {InHand | null} then
+ */
+export const isStill = (then) => then !== null && then.key === current() && then.declined === declined;
 
-/** A browser may refuse to store anything; the key is kept in memory then. */
+/**
+ * A browser may refuse to store anything; the key is kept in memory then.
+ *
+ * @template Kept
+ * @param {(storage: Storage) => Kept} act
+ */
 function store(act) {
   try {
     return act(sessionStorage);

@@ -1,12 +1,10 @@
 // Asks for a function key where the API wants one.
 
-import { h, say, show } from "./dom.js";
+import { at, h, say, show } from "./dom.js";
 import * as key from "./key.js";
 
-const at = (id) => document.getElementById(id);
-
 export class KeyDialog {
-  /** @param onKey is called once there is one to try. */
+  /** @param {() => void} onKey is called once there is one to try. */
   constructor(onKey) {
     this.dialog = at("key-dialog");
     at("key-form").addEventListener("submit", (event) => {

@@ -1,11 +1,11 @@
 // The operations: newest first, as far as they were asked for, kept true while the page is open.
 
 import * as api from "./api.js";
-import { h, say, show } from "./dom.js";
+import { at, h, say, show } from "./dom.js";
 import { counted, hostOf, number, span, time } from "./format.js";
 import { LongTable } from "./long_table.js";
 import { badge, stateOf } from "./states.js";
-import { PERIODS, filterOf, href, opened, opening, read } from "./view.js";
+import { filterOf, href, noFilter, opened, opening, PERIODS, read } from "./view.js";
 
 // Filters that let little through make pages that are nearly empty: so many are asked for at once, and not without end.
 const MOST_PAGES = 10;
@@ -18,11 +18,20 @@ const MOST_SINGLES = 5;
 // Characters of an operation ID.
 const KEPT_END = 18;
 
+/** @typedef {import("./view.js").View} View */
+/** @typedef {{ items: Api.Operation[], token: string | null }} Page With the token of what follows, if anything does. */
+
+/** @param {import("./api.js").Name} name */
 export const keyOf = ({ operationId, cluster, database, table }) => [operationId, cluster, database, table].join("\n");
 
-/** What the API is asked for: by a searched ID in all time, else in the period or the span that is set. */
+/**
+ * What the API is asked for: by a searched ID in all time, else in the period or the span that is set.
+ *
+ * @param {View} view
+ * @param {number} now in milliseconds.
+ */
 export function queryOf(view, now) {
-  const since = view.since || (view.id ? "" : new Date(now - PERIODS.get(view.period).ms).toISOString());
+  const since = view.since || (view.id ? "" : new Date(now - PERIODS[view.period].ms).toISOString());
   return {
     state: view.state,
     cluster: view.cluster,
@@ -35,41 +44,68 @@ export function queryOf(view, now) {
   };
 }
 
-/** When it was registered, for comparing: without its Z, which stands after a fraction's point. */
+/**
+ * When it was registered, for comparing: without its Z, which stands after a fraction's point.
+ *
+ * @param {Api.Operation} operation
+ */
 const moment = ({ registeredAt }) => registeredAt.slice(0, -1);
 
-/** Puts what a page from the top shows in the place of what was known of its span; the newest first. */
+/**
+ * Puts what a page from the top shows in the place of what was known of its span; the newest first.
+ *
+ * @param {Api.Operation[]} known
+ * @param {Api.Operation[]} page
+ * @param {boolean} reachesEnd
+ */
 export function merged(known, page, reachesEnd) {
   const fresh = new Set(page.map(keyOf));
-  const isCovered = (each) => reachesEnd || (page.length > 0 && moment(each) > moment(page.at(-1)));
+  const oldest = page.at(-1);
+  /** @param {Api.Operation} each */
+  const isCovered = (each) => reachesEnd || (oldest !== undefined && moment(each) > moment(oldest));
   const kept = known.filter((each) => !fresh.has(keyOf(each)) && !isCovered(each));
   return [...page, ...kept].sort((one, other) =>
     moment(one) < moment(other) ? 1 : moment(one) > moment(other) ? -1 : 0,
   );
 }
 
-/** What the period has left behind goes, so that a page that stays open shows the last hour and no more. */
+/**
+ * What the period has left behind goes, so that a page that stays open shows the last hour and no more.
+ *
+ * @param {Api.Operation[]} items
+ * @param {View} view
+ * @param {number} now in milliseconds.
+ */
 export function within(items, view, now) {
   const since = queryOf(view, now).since && Date.parse(queryOf(view, now).since);
   return since ? items.filter(({ registeredAt }) => Date.parse(registeredAt) >= since) : items;
 }
 
 export class OperationsList {
+  /** @type {Api.Operation[]} */
   #items = [];
+  /** @type {string | null} */
   #token = null;
-  #query = null;
+  /** @type {import("./api.js").Query} */
+  #query = {};
   #view = read();
   #turn = 0;
   #isLoading = true;
   #single = 0;
 
-  constructor({ section, onChange, announce }) {
-    this.table = section.querySelector("table");
-    this.section = section;
+  /**
+   * @param {object} told
+   * @param {() => void} told.onChange is called where others than the newest have changed.
+   * @param {(text: string) => void} told.announce
+   */
+  constructor({ onChange, announce }) {
+    this.table = at("operations-table");
     this.onChange = onChange;
     this.announce = announce;
-    this.rows = new LongTable(this.table, (item, place) => this.#row(item, place), keyOf);
-    this.more = section.querySelector("#more");
+    /** @type {(item: Api.Operation, place: number) => HTMLTableRowElement} */
+    const row = (item, place) => this.#row(item, place);
+    this.rows = new LongTable(this.table, row, keyOf);
+    this.more = at("more");
     this.more.addEventListener("click", () => this.loadMore());
     this.#draw();
   }
@@ -123,7 +159,7 @@ export class OperationsList {
     const first = this.#items.length;
     this.more.setAttribute("aria-disabled", "true");
     say(this.more, "Loading …");
-    const note = this.section.querySelector("#more-note");
+    const note = at("more-note");
     try {
       const { items, token } = await this.#pages(this.#token, ENOUGH);
       if (turn !== this.#turn) return;
@@ -133,9 +169,10 @@ export class OperationsList {
       this.announce(`${counted(this.#items.length - first, "more operation")} loaded`);
       say(note, "");
       // The button goes with the last page: the focus goes on with what it has brought.
-      if (hadFocus && token === null && this.#items[first]) this.linkOf(this.#items[first])?.focus();
-    } catch (problem) {
-      say(note, `More could not be loaded. ${problem.message}. Try again.`);
+      const next = this.#items[first];
+      if (hadFocus && token === null && next) this.linkOf(next)?.focus();
+    } catch (error) {
+      say(note, `More could not be loaded. ${api.Problem.of(error).message}. Try again.`);
       this.announce(note.textContent);
     } finally {
       this.more.removeAttribute("aria-disabled");
@@ -149,19 +186,25 @@ export class OperationsList {
     this.#draw();
   }
 
+  /** @param {import("./api.js").Name} name */
   linkOf(name) {
-    return [...this.table.querySelectorAll("a[data-operation]")].find(
-      (each) => each.dataset.operation === name.operationId,
-    );
+    return [...this.table.querySelectorAll("a")].find((each) => each.dataset.operation === name.operationId);
   }
 
   get known() {
     return this.#items;
   }
 
-  async #pages(token, enough) {
+  /**
+   * @param {string | null} from
+   * @param {number} enough
+   * @returns {Promise<Page>}
+   */
+  async #pages(from, enough) {
     const turn = this.#turn;
+    /** @type {Api.Operation[]} */
     const items = [];
+    let token = from;
     for (let page = 0; page < MOST_PAGES; page += 1) {
       const answer = await api.operations({ ...this.#query, continuationToken: token });
       items.push(...answer.operations);
@@ -171,13 +214,19 @@ export class OperationsList {
     return { items, token };
   }
 
-  /** The newest, down to what is known already; `isWhole` is false where there is more between. */
+  /**
+   * The newest, down to what is known already; `isWhole` is false where there is more between.
+   *
+   * @returns {Promise<Page & { isWhole: boolean }>}
+   */
   async #newest() {
     const turn = this.#turn;
-    const newest = this.#items[0];
+    const [newest] = this.#items;
     const running = this.#items.slice(0, MOST_NEWEST).findLastIndex(({ state }) => state === "InProgress");
     const limit = Math.max(FEWEST_NEWEST, running + 1);
+    /** @type {Api.Operation[]} */
     const items = [];
+    /** @type {string | null} */
     let token = null;
     for (let page = 0; page < MOST_PAGES; page += 1) {
       const answer = await api.operations({ ...this.#query, continuationToken: token }, limit);
@@ -194,7 +243,11 @@ export class OperationsList {
 
   /**
    * Those in sight that are still running and older than the newest: a few at a time, each in its turn.
-   * Returns what is to stand in the place of each: nothing where it is gone, or fits the filter no more.
+   *
+   * @param {Api.Operation[]} joined
+   * @param {Api.Operation[]} newest
+   * @returns {Promise<Map<string, Api.Operation[]>>} what is to stand in the place of each: nothing where it is gone, or
+   *   fits the filter no more.
    */
   async #seenAndRunning(joined, newest) {
     const asked = new Set(newest.map(keyOf));
@@ -206,18 +259,25 @@ export class OperationsList {
     const some = [...running.slice(start), ...running.slice(0, start)].slice(0, MOST_SINGLES);
     this.#single = start + some.length;
     const states = this.#view.state ? this.#view.state.split(",") : null;
+    /** @type {Map<string, Api.Operation[]>} */
+    const found = new Map();
+    /** @param {Api.Operation} each */
     const ask = async (each) => {
-      const operation = await api.operation(each);
-      return [keyOf(each), states && !states.includes(operation.state) ? [] : [operation]];
+      try {
+        const operation = await api.operation(each);
+        found.set(keyOf(each), states && !states.includes(operation.state) ? [] : [operation]);
+      } catch (error) {
+        if (api.Problem.of(error).status === 404) found.set(keyOf(each), []);
+      }
     };
-    const answers = await Promise.allSettled(some.map(ask));
-    return new Map(
-      answers.flatMap(({ status, value, reason }, place) =>
-        status === "fulfilled" ? [value] : reason.status === 404 ? [[keyOf(some[place]), []]] : [],
-      ),
-    );
+    await Promise.all(some.map(ask));
+    return found;
   }
 
+  /**
+   * @param {Api.Operation[]} items
+   * @param {string | null} token
+   */
   #take(items, token) {
     this.#items = items;
     this.#token = token;
@@ -226,30 +286,34 @@ export class OperationsList {
 
   #draw() {
     const isEmpty = !this.#isLoading && this.#items.length === 0;
-    this.section.setAttribute("aria-busy", String(this.#isLoading));
-    this.table.setAttribute("aria-rowcount", this.#token === null ? this.#items.length + 1 : -1);
+    at("operations").setAttribute("aria-busy", String(this.#isLoading));
+    this.table.setAttribute("aria-rowcount", String(this.#token === null ? this.#items.length + 1 : -1));
     const focused = document.activeElement;
-    const row = this.table.contains(focused) ? focused.closest("tr")?.rowIndex : undefined;
+    const row = this.table.contains(focused) ? focused?.closest("tr")?.rowIndex : undefined;
     this.rows.show(this.#items);
     // A row that had the focus and is gone hands it to the one in its place.
-    if (row !== undefined && !focused.isConnected)
+    if (row !== undefined && !focused?.isConnected)
       (this.table.rows[Math.min(row, this.table.rows.length - 1)]?.querySelector("a") ?? this.table).focus();
     this.table.hidden = isEmpty;
-    this.section.querySelector("#skeleton").hidden = !this.#isLoading;
-    const empty = this.section.querySelector("#empty");
+    at("skeleton").hidden = !this.#isLoading;
+    const empty = at("empty");
     empty.hidden = !isEmpty;
     if (isEmpty) show(empty, ...emptiness(this.#view, this.#token !== null));
     this.more.hidden = this.#isLoading || this.#token === null;
     if (!this.more.hasAttribute("aria-disabled")) say(this.more, isEmpty ? "Look further back" : "Load more");
     const end = this.#items.length > ENOUGH ? "These are all." : "";
     say(
-      this.section.querySelector("#loaded"),
+      at("loaded"),
       this.#isLoading || isEmpty
         ? ""
         : `${counted(this.#items.length, "operation")} loaded. ${this.#token === null ? end : ""}`,
     );
   }
 
+  /**
+   * @param {Api.Operation} operation
+   * @param {number} place
+   */
   #row(operation, place) {
     const { operationId, cluster, database, table, state, attempt, blobs, registeredAt, firstErrorCode } = operation;
     const open = opened(this.#view);
@@ -279,17 +343,30 @@ export class OperationsList {
   }
 }
 
+/**
+ * @param {string} name
+ * @param {import("./dom.js").Child[]} content
+ */
 const cell = (name, ...content) => h("td", { role: "cell", class: name }, ...content);
 
+/**
+ * @param {Api.Operation} one
+ * @param {Api.Operation | undefined} other
+ */
 const isSame = (one, other) =>
   other !== undefined && keyOf(one) === keyOf(other) && JSON.stringify(one) === JSON.stringify(other);
 
-/** An ID whose end stays to be seen where there is no room for all of it: its beginning is that of many others. */
+/**
+ * An ID whose end stays to be seen where there is no room for all of it: its beginning is that of many others.
+ *
+ * @param {string} operationId
+ */
 function ends(operationId) {
   const place = Math.max(0, operationId.length - KEPT_END);
   return [h("span", { class: "head" }, operationId.slice(0, place)), operationId.slice(place)];
 }
 
+/** @param {Api.BlobCounts} blobs */
 function blobsText(blobs) {
   const total = blobs.succeeded + blobs.failed + blobs.inProgress + blobs.canceled;
   if (!total) return h("span", { class: "quiet" }, "–");
@@ -299,7 +376,11 @@ function blobsText(blobs) {
   ];
 }
 
-/** How long it took; of what still runs only whole minutes, so that a row that did not change stays as it is. */
+/**
+ * How long it took; of what still runs only whole minutes, so that a row that did not change stays as it is.
+ *
+ * @param {Api.Operation} operation
+ */
 export function took({ registeredAt, settledAt }) {
   const end = settledAt ? Date.parse(settledAt) : api.now();
   const length = end - Date.parse(registeredAt);
@@ -310,12 +391,12 @@ export function took({ registeredAt, settledAt }) {
       : `${span(Math.floor(length / 60_000) * 60_000)} so far`;
 }
 
+/**
+ * @param {View} view
+ * @param {boolean} isMore
+ */
 function emptiness(view, isMore) {
-  const clear = h(
-    "a",
-    { href: href({ ...Object.fromEntries(Object.keys(filterOf(view)).map((name) => [name, ""])) }), class: "button" },
-    "Clear the filters",
-  );
+  const clear = h("a", { href: href(noFilter()), class: "button" }, "Clear the filters");
   if (view.id)
     return [
       h("h3", {}, "No operation ID begins with “", h("span", { class: "said" }, view.id), "”."),
@@ -328,7 +409,7 @@ function emptiness(view, isMore) {
       clear,
     ];
   return [
-    h("h3", {}, `No operation in the last ${PERIODS.get(view.period).text}.`),
+    h("h3", {}, `No operation in the last ${PERIODS[view.period].text}.`),
     h("p", {}, "Post an operation ID to the queue ", h("code", {}, "ingestion-operations"), ", and it appears here."),
   ];
 }

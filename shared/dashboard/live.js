@@ -1,6 +1,8 @@
 // Asks the API again and again while somebody looks: each question by its own clock, less often while it fails.
 
-const FIRST_WAIT_MS = 5_000;
+import { Problem } from "./api.js";
+
+const FIRST_WAIT_MS = 5000;
 const LONGEST_WAIT_MS = 60_000;
 // What a server wants to be left alone for is kept to, as far as somebody who looks would still wait.
 const LONGEST_RETRY_AFTER_MS = 600_000;
@@ -8,19 +10,40 @@ const LONGEST_RETRY_AFTER_MS = 600_000;
 /** What a question gives back that had nothing to ask the API: nothing was heard either. */
 export const NOTHING_TO_ASK = Symbol("nothing to ask");
 
-/** When it may be asked again after so many failures in a row. */
+/**
+ * When it may be asked again after so many failures in a row.
+ *
+ * @param {number} failures
+ * @param {number | null} retryAfter in seconds.
+ */
 export function waitAfter(failures, retryAfter = null) {
   const wait = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
   return Math.max(wait, Math.min((retryAfter ?? 0) * 1000, LONGEST_RETRY_AFTER_MS));
 }
 
 /** One question that is asked for as long as the page is looked at. */
-class Question {
+export class Question {
+  /** @type {Problem | null} */
+  problem = null;
+  /** @type {number | null} */
+  nextAt = null;
+  /** @type {number | null} */
+  lastHeard = null;
+
+  /**
+   * @param {Live} live
+   * @param {string} name
+   * @param {number} everyMs
+   * @param {() => Promise<unknown>} ask
+   */
   constructor(live, name, everyMs, ask) {
-    Object.assign(this, { live, name, everyMs, ask, problem: null, nextAt: null, lastHeard: null });
+    this.live = live;
+    this.name = name;
+    this.everyMs = everyMs;
+    this.ask = ask;
     this.failures = 0;
     this.round = 0;
-    this.timer = null;
+    this.timer = 0;
     this.isRunning = false;
     this.isWantedAgain = false;
   }
@@ -43,15 +66,16 @@ class Question {
 
   async #run() {
     this.round += 1;
-    const round = this.round;
+    const { round } = this;
     this.isRunning = true;
     this.isWantedAgain = false;
+    /** @type {Problem | null} */
     let problem = null;
     let isHeard = false;
     try {
       isHeard = (await this.ask()) !== NOTHING_TO_ASK;
     } catch (error) {
-      problem = error;
+      problem = Problem.of(error);
     }
     if (round !== this.round) return;
     this.isRunning = false;
@@ -60,13 +84,15 @@ class Question {
     this.live.changed();
   }
 
+  /**
+   * @param {Problem | null} problem
+   * @param {boolean} isHeard
+   */
   #take(problem, isHeard) {
     this.problem = problem;
     this.failures = problem ? this.failures + 1 : 0;
     if (isHeard) this.lastHeard = Date.now();
     if (problem?.status === 401) this.live.refused(problem);
-    // A defect of the page itself belongs into the console too.
-    if (problem && problem.status === undefined) reportError(problem);
   }
 
   pause() {
@@ -94,11 +120,17 @@ class Question {
 
 /** All questions, and how it stands with the API. */
 export class Live {
+  /** @type {Question[]} */
   #questions = [];
 
-  /** @param changed is called after each answer or failure; @param refused gets the problem where a key is needed. */
+  /**
+   * @param {object} told
+   * @param {() => void} told.changed is called after each answer or failure.
+   * @param {(problem: Problem) => void} told.refused gets the problem where a key is needed.
+   */
   constructor({ changed, refused }) {
-    Object.assign(this, { changed, refused });
+    this.changed = changed;
+    this.refused = refused;
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) for (const each of this.#questions) each.pause();
       else this.askAll();
@@ -106,6 +138,11 @@ export class Live {
     });
   }
 
+  /**
+   * @param {string} name
+   * @param {number} everyMs
+   * @param {() => Promise<unknown>} ask
+   */
   add(name, everyMs, ask) {
     const question = new Question(this, name, everyMs, ask);
     this.#questions.push(question);
@@ -124,6 +161,6 @@ export class Live {
   /** The question that fails, the most telling one first; undefined where none does. */
   get failing() {
     const failing = this.#questions.filter((each) => each.problem);
-    return failing.find((each) => each.problem.status === 401) ?? failing[0];
+    return failing.find((each) => each.problem?.status === 401) ?? failing[0];
   }
 }

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { Detail } from "./detail.js";
-import { h, say, show } from "./dom.js";
+import { at, h, say, show } from "./dom.js";
 import * as filters from "./filters.js";
 import { clock } from "./format.js";
 import * as glance from "./glance.js";
@@ -12,24 +12,27 @@ import { KeyDialog } from "./key_dialog.js";
 import { OperationsList } from "./list.js";
 import { Live } from "./live.js";
 import { RedriveDialog } from "./redrive.js";
-import { PERIODS, closed, filterOf, follow, go, href, opened, read } from "./view.js";
+import { closed, filterOf, follow, go, href, opened, PERIODS, read } from "./view.js";
 
 const SECOND = 1000;
 // What each costs is in docs/dashboard.md.
 const EVERY = { operations: 10 * SECOND, operation: 10 * SECOND, summary: 30 * SECOND, health: 60 * SECOND };
 const WIDE = matchMedia("(min-width: 70rem)");
-const at = (id) => document.getElementById(id);
 
 let view = read();
+/** @type {glance.Explanations | null} */
 let explanations = null;
+/** @type {glance.Summary | null} */
 let summary = null;
 let summaryTurn = 0;
 let wasFailing = false;
 let scrollBefore = 0;
 
+/** @param {string} text */
 const announce = (text) => say(at("announcer"), text);
+/** @returns {glance.Explanations} */
 const explained = () => explanations ?? new Map();
-const list = new OperationsList({ section: at("operations"), announce, onChange: () => questions.summary.now() });
+const list = new OperationsList({ announce, onChange: () => questions.summary.now() });
 const keyDialog = new KeyDialog(() => live.askAll());
 const redrive = new RedriveDialog({ onDone: () => live.askAll(), onRefused: askForKey, announce });
 const detail = new Detail({
@@ -48,7 +51,11 @@ const questions = {
   operation: live.add("The open operation", EVERY.operation, () => detail.refresh()),
 };
 
-/** But for a login, and for an answer to what was asked before a person gave another key, or declined to give one. */
+/**
+ * But for a login, and for an answer to what was asked before a person gave another key, or declined to give one.
+ *
+ * @param {api.Problem} problem
+ */
 function askForKey(problem) {
   if (!problem.isLogin && key.isStill(problem.key)) keyDialog.ask();
 }
@@ -56,9 +63,9 @@ function askForKey(problem) {
 async function askSummary() {
   summaryTurn += 1;
   const turn = summaryTurn;
-  const period = view.period;
+  const { period } = view;
   const until = new Date(api.now());
-  const since = new Date(until - PERIODS.get(period).ms);
+  const since = new Date(until.getTime() - PERIODS[period].ms);
   const [answer] = await Promise.all([
     api.summary({ since: since.toISOString(), until: until.toISOString() }),
     askExplanations(),
@@ -74,7 +81,8 @@ async function askExplanations() {
   try {
     const { errorCodes } = await api.errorCodes();
     explanations = new Map(errorCodes.map((each) => [each.code, each]));
-  } catch (problem) {
+  } catch (error) {
+    const problem = api.Problem.of(error);
     if (problem.status === 401) throw problem;
     return;
   }
@@ -97,12 +105,13 @@ function look() {
   } else list.redraw();
   if (view.period !== before.period) {
     at("glance").setAttribute("aria-busy", "true");
-    say(at("operations-total"), `Asking for the last ${PERIODS.get(view.period).text} …`);
+    say(at("operations-total"), `Asking for the last ${PERIODS[view.period].text} …`);
     questions.summary.anew();
   }
   lookAtDetail(before);
 }
 
+/** @param {import("./view.js").View} before */
 function lookAtDetail(before) {
   const name = opened(view);
   const last = opened(before);
@@ -113,16 +122,17 @@ function lookAtDetail(before) {
   at("close").href = href(closed);
   const isOther = detail.look(view);
   if (isOther || (name && view.status !== before.status)) questions.operation.anew();
-  if (isOther && name) showOpened();
+  if (isOther && name) showOpened(name);
   if (!name && last) {
     if (!WIDE.matches) scrollTo(0, scrollBefore);
     (list.linkOf(last) ?? at("operations")).focus();
   }
 }
 
-function showOpened() {
+/** @param {api.Name} name */
+function showOpened(name) {
   at("detail").scrollTop = 0;
-  if (WIDE.matches) list.linkOf(opened(view))?.closest("tr").scrollIntoView({ block: "nearest" });
+  if (WIDE.matches) list.linkOf(name)?.closest("tr")?.scrollIntoView({ block: "nearest" });
   else scrollTo(0, 0);
   at("detail-title").focus({ preventScroll: true });
 }
@@ -135,12 +145,16 @@ function showConnection() {
   at("forget").hidden = !key.current();
   at("connection").hidden = !failing;
   if (questions.health.problem) healthUnknown();
-  if (failing) showFailing(failing);
+  if (failing?.problem) showFailing(failing, failing.problem);
   if (Boolean(failing) !== wasFailing) announce(failing ? at("connection-text").textContent : "The API answers again");
   wasFailing = Boolean(failing);
 }
 
-function showFailing({ name, problem, nextAt, lastHeard }) {
+/**
+ * @param {import("./live.js").Question} question
+ * @param {api.Problem} problem
+ */
+function showFailing({ name, nextAt, lastHeard }, problem) {
   if (problem.status === 401) {
     const what = problem.isLogin
       ? "You are signed out. Reload the page to sign in."
@@ -168,7 +182,10 @@ function tryNow() {
   else keyDialog.ask();
 }
 
+/** @param {MouseEvent} event */
 function clicked(event) {
+  if (!(event.target instanceof Element)) return;
+  /** @type {HTMLElement | SVGElement | null} */
   const target = event.target.closest("[data-action]");
   const anchor = event.target.closest('a[href^="#"]');
   const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
@@ -176,12 +193,13 @@ function clicked(event) {
     // The browser's own way would scroll, to the top for an empty fragment.
     event.preventDefault();
     if (target?.dataset.action === "skip") at("operations").focus();
-    else follow(anchor.getAttribute("href"));
+    else follow(anchor.getAttribute("href") ?? "#");
     return;
   }
-  if (target?.dataset.action === "narrow") go({ since: target.dataset.since, until: target.dataset.until });
+  const { action, since = "", until = "" } = target?.dataset ?? {};
+  if (action === "narrow") go({ since, until });
   const row = event.target.closest("#operations-table tbody tr, #failures-table tbody tr");
-  if (row && !event.target.closest("a") && getSelection().isCollapsed) row.querySelector("a")?.click();
+  if (row && !event.target.closest("a") && getSelection()?.isCollapsed) row.querySelector("a")?.click();
 }
 
 function start() {
@@ -195,7 +213,7 @@ function start() {
   document.addEventListener("keydown", (event) => {
     // A key held down is one press: it must not act on what the first one brought.
     if (event.key === "Enter" && event.repeat) event.preventDefault();
-    const isElsewhere = event.target.closest("input, select, dialog");
+    const isElsewhere = event.target instanceof Element && event.target.closest("input, select, dialog");
     if (event.key === "Escape" && opened(view) && !isElsewhere) go(closed);
   });
   at("try-now").addEventListener("click", tryNow);
@@ -209,8 +227,7 @@ function start() {
     key.forget();
     live.askAll();
   });
-  for (const each of document.querySelectorAll("[data-period-link]"))
-    each.href = href({ period: each.dataset.periodLink });
+  for (const each of at("longer").querySelectorAll("a")) each.href = href({ period: "week" });
   list.reset();
   look();
   live.askAll();

@@ -1,20 +1,26 @@
 // Asks once whether blobs are to be tried again, and says what came of it.
 
 import * as api from "./api.js";
-import { h, say, show } from "./dom.js";
+import { at, h, say, show } from "./dom.js";
 import { counted } from "./format.js";
 
-const at = (id) => document.getElementById(id);
-
 export class RedriveDialog {
+  /** @type {Api.Operation | null} */
   #operation = null;
   #isDone = false;
   #isRunning = false;
   #turn = 0;
 
-  /** @param onDone is called once something was redriven; @param onRefused gets the problem where a key is needed first. */
+  /**
+   * @param {object} told
+   * @param {() => void} told.onDone is called once something was redriven.
+   * @param {(problem: api.Problem) => void} told.onRefused gets the problem where a key is needed first.
+   * @param {(text: string) => void} told.announce
+   */
   constructor({ onDone, onRefused, announce }) {
-    Object.assign(this, { onDone, onRefused, announce });
+    this.onDone = onDone;
+    this.onRefused = onRefused;
+    this.announce = announce;
     this.dialog = at("redrive-dialog");
     at("redrive-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -33,6 +39,10 @@ export class RedriveDialog {
     });
   }
 
+  /**
+   * @param {Api.Operation} operation
+   * @param {{ count: number, isWhole: boolean }} givenUp
+   */
   ask(operation, { count, isWhole }) {
     this.#operation = operation;
     this.#turn += 1;
@@ -53,7 +63,7 @@ export class RedriveDialog {
   }
 
   async #redrive() {
-    if (this.#isRunning) return;
+    if (this.#isRunning || !this.#operation) return;
     this.#isRunning = true;
     const turn = this.#turn;
     // An answer that comes after the dialog was closed, or asks about another operation, is no answer to that one.
@@ -75,7 +85,8 @@ export class RedriveDialog {
       say(at("redrive-act"), "Close");
       // The field that had the focus is gone.
       at("redrive-act").focus();
-    } catch (problem) {
+    } catch (error) {
+      const problem = api.Problem.of(error);
       if (isOver()) {
         this.announce(`The redrive failed. ${problem.message}`);
         return;
@@ -102,6 +113,10 @@ export class RedriveDialog {
     this.#isRunning = false;
   }
 
+  /**
+   * @param {string} kind
+   * @param {import("./dom.js").Child[]} content
+   */
   #show(kind, ...content) {
     const outcome = at("redrive-outcome");
     outcome.className = `note ${kind}`;
@@ -110,11 +125,13 @@ export class RedriveDialog {
   }
 }
 
+/** @param {Pick<Api.RedrivenBlobs, "blobs">} redriven */
 const countText = ({ blobs }) =>
   blobs
     ? `${counted(blobs, "blob")} ${blobs === 1 ? "is" : "are"} on the retry queue.`
     : "Nothing was left to redrive.";
 
+/** @param {Api.RedrivenBlobs} redriven */
 function doneText({ redriveId, blobs, left }) {
   const rest = left
     ? ` ${counted(left, "blob")} that the app has given up ${left === 1 ? "is" : "are"} left.`

@@ -12,7 +12,14 @@ const SIGNS = {
   dots: "M4.8 8h.2M7.9 8h.2M11 8h.2",
 };
 
-/** In the order in which they are stacked and listed. */
+/** @typedef {{ kind: string, sign: keyof typeof SIGNS }} Mark A colour by its class, and a sign. */
+/** @typedef {Mark & { text: string }} About */
+
+/**
+ * In the order in which they are stacked and listed.
+ *
+ * @type {Map<string, About>}
+ */
 export const STATES = new Map([
   ["Succeeded", { text: "Succeeded", kind: "succeeded", sign: "check" }],
   ["InProgress", { text: "In progress", kind: "progress", sign: "dots" }],
@@ -23,7 +30,11 @@ export const STATES = new Map([
   ["Canceled", { text: "Canceled", kind: "canceled", sign: "slash" }],
 ]);
 
-/** The blobs' counts of an operation or a summary, in the order in which they are shown. */
+/**
+ * The blobs' counts of an operation or a summary, in the order in which they are shown.
+ *
+ * @type {Map<keyof Api.BlobCounts, About>}
+ */
 export const OUTCOMES = new Map([
   ["succeeded", { text: "Succeeded", kind: "succeeded", sign: "check" }],
   ["inProgress", { text: "In progress", kind: "progress", sign: "dots" }],
@@ -33,13 +44,21 @@ export const OUTCOMES = new Map([
 
 export const NOT_SUCCEEDED = [...STATES.keys()].filter((name) => name !== "Succeeded");
 
-/** What is known of a state, also of one that this page has never heard of. */
+/**
+ * What is known of a state, also of one that this page has never heard of.
+ *
+ * @param {string} name
+ * @returns {About}
+ */
 export const stateOf = (name) => STATES.get(name) ?? { text: name, kind: "canceled", sign: "question" };
 
+/** @type {Map<string, About>} */
 const BLOB_STATUSES = new Map([["Queued", { text: "Queued", kind: "progress", sign: "dots" }]]);
 
+/** @param {string} name */
 export const statusOf = (name) => BLOB_STATUSES.get(name) ?? stateOf(name);
 
+/** @param {Mark} mark */
 export function sign({ kind, sign: name }) {
   return svg(
     "svg",
@@ -49,5 +68,9 @@ export function sign({ kind, sign: name }) {
   );
 }
 
-/** A state's sign with its word. */
+/**
+ * A state's sign with its word.
+ *
+ * @param {About} about
+ */
 export const badge = (about) => h("span", { class: "badge" }, sign(about), h("span", {}, about.text));
