@@ -1,0 +1,43 @@
+"""What checks the dashboard, and what it found."""
+
+import subprocess
+from pathlib import Path
+
+from local import npm_packages
+from local.page_check import declarations
+from local.processes import REPOSITORY
+
+HERE = Path(__file__).resolve().parent
+TSC = Path("node_modules/typescript/bin/tsc")
+BIOME = Path("node_modules/@biomejs/biome/bin/biome")
+# As they lie in the repository.
+CONFIGURATION = Path("local/page_check")
+PAGE = Path("shared/dashboard")
+LONGEST_SECONDS = 120.0
+
+
+def findings(root: Path = REPOSITORY) -> list[str]:
+    """What is wrong with the dashboard's files, each with its place; empty where all is well.
+
+    Args:
+        root: The folder that they and their configuration lie in, as they do in the repository.
+
+    Raises:
+        ProcessFailed: the packages could not be installed.
+    """
+    installed = npm_packages.ensure_installed("page-check", HERE, TSC).parents[len(TSC.parts) - 1]
+    said = (
+        "" if declarations.is_current(root) else f"{declarations.FILE} is not what it is made of; run ./dev lock",
+        _complaints([installed / TSC, "--project", CONFIGURATION], root),
+        _complaints([installed / BIOME, "check", "--colors=off", f"--config-path={CONFIGURATION}", PAGE], root),
+    )
+    return [text for text in said if text]
+
+
+def _complaints(command: list[str | Path], root: Path) -> str:
+    done = subprocess.run(
+        [npm_packages.NODE, *command], cwd=root, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS
+    )
+    if done.returncode == 0:
+        return ""
+    return f"{done.stdout}{done.stderr}".strip() or f"{command[0]} ended with status {done.returncode}"
