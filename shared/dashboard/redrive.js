@@ -93,7 +93,7 @@ export class RedriveDialog {
       }
       if (problem.status === 401 && !problem.isLogin) this.dialog.close();
       if (problem.status === 401) this.onRefused(problem);
-      const isUnknown = problem.status === 0 || problem.status >= 500;
+      const isUnknown = problem.status < 400 || problem.status >= 500;
       this.#show(
         "bad",
         h("b", {}, problem.title),

@@ -178,6 +178,17 @@ def test_a_redrive_whose_answer_is_lost_says_that_it_may_be_done(api: StandIn, v
     expect(dialog).to_contain_text("The same request again completes it")
 
 
+@pytest.mark.usefixtures("bad")
+def test_a_redrive_that_is_answered_with_nothing_may_be_done_too(api: StandIn, visit: Opener) -> None:
+    page = visit()
+    open_operation(page, BAD).get_by_role("button", name="Redrive").click()
+    api.changed[f"operations/{BAD}/redrive"] = None
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog).to_contain_text("The answer is not understood")
+    expect(dialog).to_contain_text("The same request again completes it")
+
+
 def test_what_still_runs_or_has_nothing_given_up_has_no_redrive(api: StandIn, visit: Opener) -> None:
     api.operations.insert(0, facts.operation("going-on", state="InProgress", age=5))
     api.blobs["going-on"] = [facts.blob(1, status="Failed"), facts.blob(2, status="InProgress")]
