@@ -103,6 +103,7 @@ export class Detail {
       this.#operation = null;
       this.#problem = null;
       this.#failed = [];
+      say(at("copy"), "Copy the ID");
     }
     this.#draw();
     return isOther;
@@ -175,8 +176,12 @@ export class Detail {
 
   async #copy() {
     if (!this.#name) return;
-    await navigator.clipboard.writeText(this.#name.operationId);
-    this.announce("The operation ID is copied");
+    const isCopied = await navigator.clipboard.writeText(this.#name.operationId).then(
+      () => true,
+      () => false,
+    );
+    say(at("copy"), isCopied ? "Copied" : "Not copied");
+    this.announce(isCopied ? "The operation ID is copied" : "The browser does not let this page copy: select the ID");
   }
 
   #draw() {

@@ -50,6 +50,22 @@ def test_a_click_anywhere_in_a_row_opens_it(bad: facts.Json, visit: Opener) -> N
 
 
 @pytest.mark.usefixtures("bad")
+@pytest.mark.parametrize(
+    ("answer", "said", "told"), [("resolve", "Copied", "is copied"), ("reject", "Not copied", "select the ID")]
+)
+def test_the_id_is_copied_or_it_is_said_that_it_is_not(answer: str, said: str, told: str, visit: Opener) -> None:
+    page = visit()
+    page.evaluate("answer => { navigator.clipboard.writeText = text => Promise[answer](window.copied = text) }", answer)
+    detail = open_operation(page, BAD)
+    detail.locator("#copy").click()
+    expect(detail.locator("#copy")).to_have_text(said)
+    expect(page.locator("#announcer")).to_contain_text(told)
+    assert page.evaluate("window.copied") == BAD
+    open_operation(page, "second-try")
+    expect(detail.locator("#copy")).to_have_text("Copy the ID")
+
+
+@pytest.mark.usefixtures("bad")
 def test_each_error_code_is_explained_with_what_to_do(visit: Opener) -> None:
     page = visit()
     errors = open_operation(page, BAD).locator("#errors li")
