@@ -48,9 +48,14 @@ def server() -> Iterator[ScriptedServer]:
         yield running
 
 
-@pytest.fixture
-def adx(server: ScriptedServer) -> Iterator[Connected]:
+@pytest.fixture(params=["a new connection", "a kept connection"])
+def adx(server: ScriptedServer, request: pytest.FixtureRequest) -> Iterator[Connected]:
     connected = Connected(server)
+    if request.param == "a kept connection":
+        server.answer(SUMMARY)
+        connected.get()
+        server.received.clear()
+        connected.tokens.asked = 0
     yield connected
     connected.client.close()
 
@@ -129,7 +134,7 @@ def test_a_request_says_who_asks(adx: Connected, call: Call) -> None:
     assert headers["x-ms-app"] == headers["x-ms-user"] == "AdxIngestionTracker"
     assert headers["x-ms-client-version"].startswith("AdxIngestionTracker:")
     assert headers["x-ms-version"] == "2024-12-12"
-    assert headers["x-ms-client-request-id"] == "AdxIngestionTracker;id-1"
+    assert headers["x-ms-client-request-id"].startswith("AdxIngestionTracker;id-")
 
 
 def test_each_request_has_an_id_of_its_own_even_when_it_is_repeated(adx: Connected) -> None:
@@ -614,6 +619,18 @@ def test_a_token_that_is_no_text_of_a_header_is_neither_sent_nor_quoted(
     assert adx.server.received == []
 
 
+def test_what_was_written_of_a_request_that_can_not_be_sent_is_no_part_of_the_next(
+    adx: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.support.asking.TOKEN", "no\r\ntoken")
+        error_of(Connected.post, adx)
+    adx.server.answer(SUMMARY)
+    assert adx.get().counts == Counts(succeeded=1)
+    (request,) = adx.server.received
+    assert request.method == "GET"
+
+
 @pytest.mark.parametrize(
     "call",
     [Connected.get, Connected.post, lambda connected: connected.client.limits(connected.operation.cluster)],
@@ -676,7 +693,8 @@ def test_an_error_shows_no_query_no_signature_and_no_token(adx: Connected, call:
 def test_an_error_has_the_ids_that_support_searches_by(adx: Connected, call: Call) -> None:
     adx.server.answer(Reply(500, headers={"x-ms-activity-id": "activity-7"}))
     text = str(error_of(call, adx))
-    assert "AdxIngestionTracker;id-1" in text
+    (request,) = adx.server.received
+    assert request.headers["x-ms-client-request-id"] in text
     assert "activity-7" in text
 
 

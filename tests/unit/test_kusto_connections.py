@@ -90,6 +90,43 @@ def answering(clock: CallClock, start: bytes, again: bytes, pause: float = 0.0) 
     return serve
 
 
+def on_a_kept_connection(serve: Serve) -> Serve:
+    """Answers once as it should, and does then with the connection what ``serve`` does."""
+
+    def serve_twice(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(WHOLE)
+        serve(connection)
+
+    return serve_twice
+
+
+def failure_on_a_kept_connection(call: Call, server: RawServer) -> Unavailable:
+    """The error that a call ends with, soon, over the connection that an earlier one left."""
+    asker = Asker(server.origin, PATIENT)
+    assert asker.get().counts == Counts(succeeded=1)
+    began = time.monotonic()
+    error = error_of(call, asker)
+    took = time.monotonic() - began
+    asker.client.close()
+    assert isinstance(error, Unavailable)
+    assert took < SOON, f"{took:.1f} s"
+    assert server.accepted == 1
+    return error
+
+
+NEW_AND_KEPT = pytest.mark.parametrize("is_kept", [False, True], ids=["a new connection", "a kept connection"])
+
+
+def connected(server: ScriptedServer, *, is_kept: bool) -> Asker:
+    """A client of the server, which has asked it before if it is to have a connection that is kept."""
+    asker = Asker(server.origin, PATIENT)
+    if is_kept:
+        server.answer(SUMMARY)
+        asker.get()
+    return asker
+
+
 EMPTY_MEMBER = gzip.compress(b"", mtime=0)
 TRICKLES = {
     "a status line": (b"", b"H"),
@@ -114,6 +151,16 @@ def test_a_server_that_trickles_is_given_up_when_the_time_is_over(clock: CallClo
         assert "the time for it is over" in str(error)
         assert error.maybe_accepted
         assert server.accepted == 1
+
+
+@pytest.mark.parametrize(("start", "again"), TRICKLES.values(), ids=TRICKLES)
+def test_a_server_that_trickles_on_a_kept_connection_is_given_up_too(
+    clock: CallClock, start: bytes, again: bytes
+) -> None:
+    with RawServer(on_a_kept_connection(answering(clock, start, again, pause=0.02))) as server:
+        error = failure_on_a_kept_connection(Asker.post, server)
+    assert "the time for it is over" in str(error)
+    assert error.maybe_accepted
 
 
 @pytest.mark.parametrize("what", ["headers", "a compressed nothing"])
@@ -176,7 +223,9 @@ def post_much(asker: Asker) -> None:
     asker.client.submit(asker.operation, [], {"format": "csv", "x": "x" * MUCH})
 
 
-def test_a_server_that_does_not_take_the_request_is_given_up(tls: ssl.SSLContext | None, clock: CallClock) -> None:
+def taking_no_more(clock: CallClock) -> Serve:
+    """Takes the beginning of a request, and then nothing."""
+
     def serve(connection: Connection) -> None:
         connection.socket.recv(10_000)
         clock.nearly_end()
@@ -185,8 +234,19 @@ def test_a_server_that_does_not_take_the_request_is_given_up(tls: ssl.SSLContext
             connection.socket.recv(10_000)
         connection.hold()
 
-    with RawServer(serve, tls) as server:
+    return serve
+
+
+def test_a_server_that_does_not_take_the_request_is_given_up(tls: ssl.SSLContext | None, clock: CallClock) -> None:
+    with RawServer(taking_no_more(clock), tls) as server:
         assert failure_in_time(post_much, server.origin).maybe_accepted
+
+
+def test_one_that_does_not_take_it_on_a_kept_connection_is_given_up_too(
+    tls: ssl.SSLContext | None, clock: CallClock
+) -> None:
+    with RawServer(on_a_kept_connection(taking_no_more(clock)), tls) as server:
+        assert failure_on_a_kept_connection(post_much, server).maybe_accepted
 
 
 def test_one_that_takes_the_request_slowly_is_given_up_too(tls: ssl.SSLContext | None, clock: CallClock) -> None:
@@ -308,35 +368,45 @@ def test_tls_that_breaks_after_the_request_leaves_open_whether_it_was_accepted(
 # Answers that are too much, or none
 
 
+LAWLESS = {
+    "many headers": OK + b"x: y\r\n" * 101 + b"\r\n",
+    "a long header": OK + b"x: " + b"y" * 70_000 + b"\r\n\r\n",
+    "a long status line": b"HTTP/1.1 200 " + b"O" * 70_000 + b"\r\n\r\n",
+    "two lengths": OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n" + JSON,
+    "a body cut short": OK + b"Content-Length: 100\r\n\r\n" + JSON,
+    "chunks cut short": OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}   \r\n",
+    "a negative chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n" + JSON + b"\r\n0\r\n\r\n",
+    "no size": OK + b"Transfer-Encoding: chunked\r\n\r\nsome\r\n",
+    "a long extension": OK + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 70_000,
+    "many codings": OK + b"Content-Encoding: gzip, gzip, gzip, gzip, gzip, gzip\r\n\r\n" + JSON,
+    "many lines of codings": OK + b"Content-Encoding: gzip\r\n" * 3 + b"\r\n" + JSON,
+    "a high status": b"HTTP/1.1 999999 OK\r\n\r\n" + JSON,
+    "a negative status": b"HTTP/1.1 -1 OK\r\n\r\n" + JSON,
+    "another version": b"HTTP/9.9 200 OK\r\n\r\n" + JSON,
+    "an interim answer alone": b"HTTP/1.1 102 Wait\r\n\r\n",
+    "zeros": b"\0" * 1000,
+    "empty lines": b"\r\n" * 1000,
+    "nothing": b"",
+}
+
+
 @CALLS
-@pytest.mark.parametrize(
-    "raw",
-    [
-        OK + b"x: y\r\n" * 101 + b"\r\n",
-        OK + b"x: " + b"y" * 70_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 " + b"O" * 70_000 + b"\r\n\r\n",
-        OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n" + JSON,
-        OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n" + JSON + b"\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: chunked\r\n\r\nsome\r\n",
-        OK + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 70_000,
-        OK + b"Content-Encoding: gzip, gzip, gzip, gzip, gzip, gzip\r\n\r\n" + JSON,
-        b"HTTP/1.1 999999 OK\r\n\r\n" + JSON,
-        b"HTTP/1.1 -1 OK\r\n\r\n" + JSON,
-        b"HTTP/9.9 200 OK\r\n\r\n" + JSON,
-        b"\0" * 1000,
-        b"\r\n" * 1000,
-    ],
-    ids=[
-        *("many headers", "a long header", "a long status line", "two lengths", "a negative chunk", "no size"),
-        *("a long extension", "many codings", "a high status", "a negative status", "another version"),
-        *("zeros", "empty lines"),
-    ],
-)
+@pytest.mark.parametrize("raw", LAWLESS.values(), ids=LAWLESS)
 def test_an_answer_against_the_rules_is_an_error_of_the_service(call: Call, raw: bytes) -> None:
     with ScriptedServer() as server:
         server.answer(Reply(raw=raw), Reply(raw=raw))
         error = failure_in_time(call, server.origin)
     assert error.maybe_accepted is (call is Asker.post)
+
+
+@pytest.mark.parametrize("raw", LAWLESS.values(), ids=LAWLESS)
+def test_one_against_the_rules_on_a_kept_connection_is_an_error_too(raw: bytes) -> None:
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(raw)
+
+    with RawServer(on_a_kept_connection(serve)) as server:
+        assert failure_on_a_kept_connection(Asker.post, server).maybe_accepted
 
 
 def nested(times: int) -> bytes:
@@ -348,13 +418,16 @@ def nested(times: int) -> bytes:
     return packed
 
 
+@NEW_AND_KEPT
 @pytest.mark.parametrize(
     ("encoding", "body"), [("gzip", nested(1) * 200), ("gzip, gzip", nested(2))], ids=["once", "twice"]
 )
-def test_a_bomb_is_given_up_before_it_takes_more_than_an_answer_may(encoding: str, body: bytes) -> None:
+def test_a_bomb_is_given_up_before_it_takes_more_than_an_answer_may(
+    encoding: str, body: bytes, *, is_kept: bool
+) -> None:
     with ScriptedServer() as server:
+        asker = connected(server, is_kept=is_kept)
         server.answer(Reply(body=body, headers={"Content-Encoding": encoding}))
-        asker = Asker(server.origin)
         tracemalloc.start()
         try:
             error = error_of(Asker.get, asker)
@@ -366,21 +439,25 @@ def test_a_bomb_is_given_up_before_it_takes_more_than_an_answer_may(encoding: st
     assert peak < 40_000_000
 
 
-def test_what_is_compressed_twice_to_say_nothing_is_given_up() -> None:
+@NEW_AND_KEPT
+def test_what_is_compressed_twice_to_say_nothing_is_given_up(*, is_kept: bool) -> None:
     with ScriptedServer() as server:
+        asker = connected(server, is_kept=is_kept)
         nothing = zlib.compressobj(1, wbits=31)
         packed = nothing.compress(EMPTY_MEMBER * 4_000_000) + nothing.flush()
         server.answer(Reply(body=packed, headers={"Content-Encoding": "gzip, gzip"}))
-        assert "more than once" in str(failure_in_time(Asker.get, server.origin))
+        assert "more than once" in str(error_of(Asker.get, asker))
+        asker.client.close()
 
 
-def test_an_answer_in_many_small_chunks_takes_no_more_memory_than_its_size() -> None:
+@NEW_AND_KEPT
+def test_an_answer_in_many_small_chunks_takes_no_more_memory_than_its_size(*, is_kept: bool) -> None:
     size = 60_000
     with ScriptedServer() as server:
+        asker = connected(server, is_kept=is_kept)
         server.answer(
             Reply(raw=OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"2\r\n  \r\n" * (size // 2) + b"0\r\n\r\n")
         )
-        asker = Asker(server.origin)
         tracemalloc.start()
         try:
             error = error_of(Asker.get, asker)
@@ -505,11 +582,11 @@ def answers(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=150)
-@given(answers(), st.sampled_from([Asker.get, Asker.post]))
-def test_whatever_comes_over_the_wire_is_an_answer_or_an_error(raw: bytes, call: Call) -> None:
+@given(raw=answers(), call=st.sampled_from([Asker.get, Asker.post]), is_kept=st.booleans())
+def test_whatever_comes_over_the_wire_is_an_answer_or_an_error(raw: bytes, call: Call, *, is_kept: bool) -> None:
     with ScriptedServer() as server:
+        asker = connected(server, is_kept=is_kept)
         server.answer(*[Reply(raw=raw)] * 4)
-        asker = Asker(server.origin, PATIENT)
         try:
             answer = call(asker)
         except KustoError as error:
