@@ -5,7 +5,6 @@ SDK: docs/decisions/news.md. A token goes to the topic's own origin alone; an an
 """
 
 import time
-from contextlib import closing
 from datetime import timedelta
 from http.client import HTTPException
 from typing import Any
@@ -16,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from shared.endpoints import TOPIC_PATH
 from shared.errors import KustoError
-from shared.kusto.connections import Route, exchange_until
+from shared.kusto.connections import Exchange, Route
 from shared.kusto.tokens import Tokens
 from shared.redaction import redact
 
@@ -91,15 +90,14 @@ class Topic:
             raise NotSent(str(error)) from None
 
     def _send(self, body: bytes, token: str) -> tuple[int, str]:
-        with exchange_until(time.monotonic() + _WHOLE.total_seconds()):
-            try:
-                with closing(self._route.send(_prepared(self._url, body, token), _TIMEOUT)) as response:
-                    answer: bytes = response.raw.read(_LONGEST_ANSWER, decode_content=False)
-                    return response.status_code, _readable(answer)
-            # What can't be a header's text is a ValueError.
-            except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-                # The libraries quote what was sent and what came.
-                raise NotSent(f"no answer of Event Grid: {type(error).__name__}") from None
+        exchange = Exchange(time.monotonic() + _WHOLE.total_seconds())
+        try:
+            with self._route.ask(_prepared(self._url, body, token), exchange, _TIMEOUT) as answer:
+                return answer.status, _readable(answer.read(_LONGEST_ANSWER))
+        # What can't be a header's text is a ValueError.
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
+            # The libraries quote what was sent and what came.
+            raise NotSent(f"no answer of Event Grid: {type(error).__name__}") from None
 
 
 def _prepared(url: str, body: bytes, token: str) -> PreparedRequest:

@@ -13,17 +13,17 @@ https://learn.microsoft.com/kusto/api/rest/queued-ingest-use-http and .../queued
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from tempfile import TemporaryFile
 from typing import IO, Any
 from urllib.parse import quote
 
 import requests
 from requests import PreparedRequest
-from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
 from shared.ambient import Ambient
@@ -46,7 +46,7 @@ from shared.kusto.answers import (
     read_status,
 )
 from shared.kusto.bulk import read_bulk, write_command
-from shared.kusto.connections import Exchange, Route, exchange_until
+from shared.kusto.connections import Answered, Exchange, Route, decoded
 from shared.kusto.tokens import Tokens
 from shared.model import BlobSource, BulkStatus, IngestionLimits, Json, Operation, Properties, StatusReport
 from shared.redaction import redact
@@ -239,26 +239,25 @@ class KustoClient:
         request_id = f"AdxIngestionTracker;{self._ambient.new_id()}"
         request.headers["x-ms-client-request-id"] = request_id
         request.headers["Authorization"] = f"Bearer {token}"
-        with exchange_until(ends) as exchange:
-            try:
-                with closing(route.send(request, self._timeout)) as response:
-                    headers = response.raw.headers
-                    body = _body(response.raw, may_be_long=str(request.url).endswith(_DETAILS))
-                    return Answer(
-                        status=response.status_code,
-                        body=body if isinstance(body, bytes) else b"",
-                        file=None if isinstance(body, bytes) else body,
-                        retry_after=_retry_after(headers.get("Retry-After"), self._ambient.now),
-                        request_id=request_id,
-                        activity_id=headers.get("x-ms-activity-id", "none"),
-                    )
-            # What can't be a header's text is a ValueError.
-            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                raise Unavailable(
-                    f"no answer: {_kind(error, exchange)} (request {request_id})",
-                    maybe_accepted=request.method == "POST" and exchange.is_connected,
-                    # The libraries quote what was sent and what came.
-                ) from None
+        exchange = Exchange(ends)
+        try:
+            with route.ask(request, exchange, self._timeout) as answer:
+                body = _body(decoded(answer), may_be_long=str(request.url).endswith(_DETAILS))
+                return Answer(
+                    status=answer.status,
+                    body=body if isinstance(body, bytes) else b"",
+                    file=None if isinstance(body, bytes) else body,
+                    retry_after=_retry_after(answer.headers.get("Retry-After"), self._ambient.now),
+                    request_id=request_id,
+                    activity_id=answer.headers.get("x-ms-activity-id", "none"),
+                )
+        # What can't be a header's text is a ValueError.
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
+            raise Unavailable(
+                f"no answer: {_kind(error, exchange)} (request {request_id})",
+                maybe_accepted=request.method == "POST" and exchange.is_connected,
+                # The libraries quote what was sent and what came.
+            ) from None
 
 
 class _NoAnswer(OSError):
@@ -296,7 +295,7 @@ def _source_fields(blob: BlobSource) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _body(response: HTTPResponse, *, may_be_long: bool) -> bytes | IO[bytes]:
+def _body(response: Answered, *, may_be_long: bool) -> bytes | IO[bytes]:
     """The whole body, read as it arrives; in a file without a name if it is a long one that may be.
 
     Raises:
@@ -317,21 +316,21 @@ def _body(response: HTTPResponse, *, may_be_long: bool) -> bytes | IO[bytes]:
     return bytes(body)
 
 
-def _parts(response: HTTPResponse, most: int, size: int = 0) -> Iterator[bytes]:
+def _parts(response: Answered, most: int, size: int = 0) -> Iterator[bytes]:
     """What is left of a body of which ``size`` bytes were read.
 
     Raises:
         _NoAnswer: there are more than ``most`` bytes of it all.
     """
     # read1 returns with what has come; read would wait for a full buffer, for as long as a byte comes now and then.
-    while part := response.read1(_CHUNK, decode_content=True):
+    while part := response.read1(_CHUNK):
         size += len(part)
         if size > most:
             raise _NoAnswer(f"more than {most} bytes")
         yield part
 
 
-def _in_file(begun: bytes | bytearray, response: HTTPResponse) -> IO[bytes]:
+def _in_file(begun: bytes | bytearray, response: Answered) -> IO[bytes]:
     with ExitStack() as stack:
         file = stack.enter_context(TemporaryFile())
         file.write(begun)

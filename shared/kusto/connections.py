@@ -5,27 +5,34 @@ for ever. Here the socket's time-out is set anew before each send and each recei
 whole: for the handshake of TLS, the headers, the lines between chunks and the body alike. What remains unlimited is the
 look-up of the host's name, which the system bounds, and each of several addresses of a name is given its time.
 
-Most of what a call costs ``requests`` is to find out what is the same for each call of a cluster: the environment's
-proxies and authorities, the pool of connections, cookies. A ``Route`` finds that out once.
+``requests`` and ``urllib3`` open a connection, with the environment's proxies and authorities, and ask once over it.
+Most of what they do for each further request is for nothing here: redirects, repeats, cookies, copies of headers. So
+those are sent, and their answers read, by what ``urllib3``'s connections are made from: the standard library's.
 """
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from io import BufferedReader, RawIOBase
+from queue import Empty, Full
 from socket import socket
+from ssl import SSLError
 from typing import Any, override
 
 import requests
-from requests import PreparedRequest, Response
+import urllib3
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from shared.endpoints import is_loopback
+
+type Answered = HTTPResponse | urllib3.HTTPResponse
+"""An answer whose body is still to be read: of the standard library, or of the libraries that opened the connection."""
 
 _PIECE = 16 * 1024
 """Bytes that are sent under one time-out: TLS sends a record, which has no more, under each."""
@@ -44,7 +51,11 @@ class Exchange:
         Raises:
             TimeoutError: nothing is left.
         """
-        sock.settimeout(self.seconds(sock.gettimeout()))
+        most = sock.gettimeout()
+        seconds = self.seconds(most)
+        # Each setting is a call of the system.
+        if seconds != most:
+            sock.settimeout(seconds)
 
     def seconds(self, most: float | None) -> float:
         """``most`` seconds, or what is left.
@@ -66,17 +77,6 @@ class Exchange:
 _current: ContextVar[Exchange] = ContextVar("exchange")
 
 
-@contextmanager
-def exchange_until(ends: float) -> Iterator[Exchange]:
-    """What is sent and read within, by this thread and over a ``TimedAdapter``, is one exchange."""
-    exchange = Exchange(ends)
-    before = _current.set(exchange)
-    try:
-        yield exchange
-    finally:
-        _current.reset(before)
-
-
 class Route:
     """The way to one origin: connections that are kept, and what the environment says of it."""
 
@@ -87,21 +87,45 @@ class Route:
         if is_loopback(origin):
             self._settings["proxies"] = {}
 
-    def send(self, request: PreparedRequest, timeout: tuple[float, float]) -> Response:
-        """Send a request of this origin; the body of its answer is still to be read.
+    @contextmanager
+    def ask(self, request: PreparedRequest, exchange: Exchange, timeout: tuple[float, float]) -> Iterator[Answered]:
+        """Send a request of this origin; its answer is read within.
 
         Args:
             request: The request.
+            exchange: What it is, with its answer.
             timeout: Seconds to connect, and between two bytes.
 
         Raises:
-            RequestException: there is none.
+            RequestException: there is no answer. What reading its body raises is an error of whoever answered.
         """
-        return self._adapter.send(request, timeout=timeout, **self._settings)
+        before = _current.set(exchange)
+        try:
+            pool = self._adapter.pool
+            connection = pool and pool.take()
+            if pool and connection:
+                url = self._adapter.request_url(request, self._settings["proxies"])
+                yield from pool.ask(connection, request, url, timeout[1])
+            else:
+                with closing(self._adapter.send(request, timeout=timeout, **self._settings)) as response:
+                    yield response.raw
+        finally:
+            _current.reset(before)
 
     def close(self) -> None:
         """Close the connections."""
         self._adapter.close()
+
+
+def decoded(answer: Answered) -> Answered:
+    """The answer, its body without the compression that it says it has."""
+    if isinstance(answer, HTTPResponse):
+        if "Content-Encoding" not in answer.headers:
+            return answer
+        headers = HTTPHeaderDict(answer.headers.items())
+        answer = urllib3.HTTPResponse(answer, headers, answer.status, preload_content=False)
+    answer.decode_content = True
+    return answer
 
 
 class TimedAdapter(HTTPAdapter):
@@ -113,19 +137,14 @@ class TimedAdapter(HTTPAdapter):
     def __init__(self, origin: str, *, concurrency: int) -> None:
         super().__init__(pool_maxsize=concurrency, max_retries=0)
         self._origin = origin
-        self._pool: Any = None
+        self.pool: _TimedPool | None = None
 
     @override
-    def get_connection_with_tls_context(self, request: PreparedRequest, verify: Any, *way: Any, **more: Any) -> Any:
-        if self._pool is None:
-            pool = super().get_connection_with_tls_context(request, verify, *way, **more)
-            super().cert_verify(pool, self._origin, verify, None)  # type: ignore[no-untyped-call]
-            self._pool = pool
-        return self._pool
-
-    @override
-    def cert_verify(self, *_: Any) -> None:
-        """Done when the pool was made."""
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        # The connections to a proxy for SOCKS are not of ours.
+        self.pool = pool if isinstance(pool, _TimedPool) else None
+        return pool
 
     @override
     def request_url(self, request: PreparedRequest, proxies: Any) -> str:
@@ -133,14 +152,8 @@ class TimedAdapter(HTTPAdapter):
         return str(request.url).removeprefix(self._origin)
 
     @override
-    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
-        response = Response()
-        response.request, response.status_code, response.raw = req, resp.status, resp
-        return response
-
-    @override
     def close(self) -> None:
-        self._pool = None
+        self.pool = None
         super().close()
 
     @override
@@ -187,6 +200,13 @@ class _TimedResponse(HTTPResponse):
         super().__init__(sock, debuglevel, method, url)
         self.fp = BufferedReader(_TimedReader(sock, self.fp.detach()))
 
+    @override
+    def read1(self, n: int = -1) -> bytes:
+        part = super().read1(n)
+        if n and not part and self.length:
+            raise IncompleteRead(part, self.length)
+        return part
+
 
 class _TimedConnection(HTTPConnection):
     """Connects and sends within the time of the exchange."""
@@ -225,6 +245,28 @@ class _TimedConnection(HTTPConnection):
                 _current.get().limit(self.sock)
             super().send(data[start : start + _PIECE])
 
+    def exchange(self, request: PreparedRequest, url: str, timeout: float) -> HTTPResponse:
+        """Send a request over what is connected, and read the answer but for its body.
+
+        Raises:
+            RequestException: there is none.
+        """
+        plain: Any = super(HTTPConnection, self)
+        if self.sock.gettimeout() != timeout:
+            self.sock.settimeout(timeout)
+        try:
+            # A server may answer before it has taken all of it.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                plain.request(request.method, url, request.body, request.headers)
+            answer: HTTPResponse = plain.getresponse()
+        except TimeoutError as error:
+            raise requests.ReadTimeout from error
+        except SSLError as error:
+            raise requests.exceptions.SSLError from error
+        except (OSError, HTTPException) as error:
+            raise requests.ConnectionError from error
+        return answer
+
 
 class _TimedTlsConnection(_TimedConnection, HTTPSConnection):
     """The same over TLS."""
@@ -233,8 +275,43 @@ class _TimedTlsConnection(_TimedConnection, HTTPSConnection):
 class _TimedPool(HTTPConnectionPool):
     ConnectionCls = _TimedConnection
 
+    def take(self) -> _TimedConnection | None:
+        """A connection that was kept and is open, and over which nothing came that nobody had asked for."""
+        with suppress(Empty):
+            while (kept := self.pool) is not None:
+                connection: _TimedConnection | None = kept.get(block=False)
+                if connection is not None and connection.is_connected:
+                    return connection
+                if connection is not None:
+                    connection.close()
+        return None
 
-class _TimedTlsPool(HTTPSConnectionPool):
+    def ask(
+        self, connection: _TimedConnection, request: PreparedRequest, url: str, timeout: float
+    ) -> Iterator[HTTPResponse]:
+        """Ask over a connection that was taken, which is kept again if the answer is read to its end."""
+        is_whole = False
+        try:
+            with closing(connection.exchange(request, url, timeout)) as answer:
+                yield answer
+                is_whole = answer.isclosed()
+        finally:
+            # What is left of an answer would be the beginning of the next one.
+            if is_whole:
+                self.keep(connection)
+            else:
+                connection.close()
+
+    def keep(self, connection: _TimedConnection) -> None:
+        """Keep a connection for the next request, unless there are enough, or the pool is closed."""
+        with suppress(Full):
+            if (kept := self.pool) is not None:
+                kept.put(connection, block=False)
+                return
+        connection.close()
+
+
+class _TimedTlsPool(_TimedPool, HTTPSConnectionPool):
     ConnectionCls = _TimedTlsConnection
 
 

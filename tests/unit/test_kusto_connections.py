@@ -1,5 +1,6 @@
 import base64
 import gzip
+import re
 import socket
 import ssl
 import struct
@@ -8,6 +9,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
@@ -701,6 +703,29 @@ def test_a_client_that_was_closed_opens_connections_anew() -> None:
         assert asker.get().counts == Counts(succeeded=1)
         asker.client.close()
         assert len({request.connection for request in server.received}) == 2
+
+
+def test_many_threads_get_each_its_own_answers_and_few_connections_are_kept() -> None:
+    def serve(connection: Connection) -> None:
+        while request := connection.read_request():
+            (number,) = re.findall(rb"ingest_op_([0-9]+)\?", request)
+            body = b'{"status": {"Succeeded": %s}}' % number
+            connection.socket.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    def succeeded(number: int) -> int:
+        report = asker.client.status(replace(asker.operation, operation_id=f"ingest_op_{number}"), details=False)
+        assert report.counts is not None
+        return report.counts.succeeded
+
+    with RawServer(serve) as server, ThreadPoolExecutor(8) as threads:
+        asker = Asker(server.origin)
+        assert list(threads.map(succeeded, range(400))) == list(range(400))
+        (route,) = asker.client._routes.values()  # noqa: SLF001
+        pool = route._adapter.pool  # noqa: SLF001
+        assert pool is not None
+        assert pool.pool is not None
+        assert pool.pool.qsize() <= 2
+        asker.client.close()
 
 
 class SlowTokens:
