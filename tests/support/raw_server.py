@@ -110,10 +110,11 @@ class RawServer:
             thread.join(5)
 
 
-def make_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 that nobody vouches for but itself, as a file, and a server's context with it."""
+def make_certificate(folder: Path, *hosts: str) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for 127.0.0.1 and some hosts that nobody vouches for but itself, and a server's context with it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, hosts)]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -123,7 +124,7 @@ def make_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

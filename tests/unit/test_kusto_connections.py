@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from urllib3.util import connection as network
 
 from shared import poll
-from shared.errors import KustoError, Unavailable
+from shared.errors import KustoError, Throttled, Unavailable
+from shared.event_grid import NotSent, Topic
 from shared.kusto.client import Timeouts
 from shared.model import Counts, StatusReport
-from tests.support.asking import CALLS, SUMMARY, TOKEN, Asker, error_of
+from tests.support.asking import CALLS, SUMMARY, TOKEN, Asker, CountingTokens, error_of
 from tests.support.call_clock import ALL_TIME, PATIENT, SOON, CallClock
 from tests.support.http_server import Reply, ScriptedServer
 from tests.support.raw_server import Connection, RawServer, Serve, make_certificate
@@ -42,7 +43,7 @@ type Call = Callable[[Asker], object]
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
+    return make_certificate(tmp_path_factory.mktemp("tls"), FAR.removeprefix("https://"))
 
 
 @pytest.fixture(params=["plain", "TLS"])
@@ -127,6 +128,14 @@ def connected(server: ScriptedServer, *, is_kept: bool) -> Asker:
         server.answer(SUMMARY)
         asker.get()
     return asker
+
+
+def kept_connections(asker: Asker) -> list[Any]:
+    (route,) = asker.client._routes.values()  # noqa: SLF001
+    pool = route._adapter.pool  # noqa: SLF001
+    assert pool is not None
+    assert pool.pool is not None
+    return list(pool.pool.queue)
 
 
 EMPTY_MEMBER = gzip.compress(b"", mtime=0)
@@ -545,6 +554,53 @@ def test_an_answer_before_the_request_is_an_answer_or_an_error() -> None:
     assert error.maybe_accepted
 
 
+@NEW_AND_KEPT
+def test_an_answer_before_all_of_the_request_was_taken_is_the_answer(*, is_kept: bool) -> None:
+    def serve(connection: Connection) -> None:
+        if is_kept:
+            connection.read_request()
+            connection.socket.sendall(WHOLE)
+        # More of it is left unread, which resets the connection behind the answer.
+        connection.socket.recv(1000)
+        connection.socket.sendall(b"HTTP/1.1 429 Later\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with RawServer(serve) as server:
+        asker = Asker(server.origin)
+        if is_kept:
+            asker.get()
+        assert isinstance(error_of(post_much, asker), Throttled)
+        asker.client.close()
+        assert server.accepted == 1
+
+
+def test_a_connection_with_an_answer_that_was_not_read_to_its_end_is_not_kept() -> None:
+    with ScriptedServer() as server:
+        server.answer(Reply(), Reply(500, b"x" * 100_000), Reply())
+        topic = Topic(server.origin, CountingTokens())
+        topic.publish("[]")
+        with pytest.raises(NotSent):
+            topic.publish("[]")
+        topic.publish("[]")
+        first, second, third = (request.connection for request in server.received)
+        assert first == second != third
+
+
+def test_what_one_call_had_of_its_time_is_no_limit_of_the_next() -> None:
+    def serve(connection: Connection) -> None:
+        while connection.read_request():
+            connection.socket.sendall(WHOLE)
+
+    with RawServer(serve) as server:
+        asker = Asker(server.origin, Timeouts(connect=100.0, read=100.0, whole=50.0))
+        for whole, least in ((50.0, 0.0), (90.0, 50.0), (200.0, 90.0)):
+            asker.client._whole = whole  # noqa: SLF001
+            asker.get()
+            (connection,) = filter(None, kept_connections(asker))
+            assert least < connection.sock.gettimeout() <= min(whole, 100.0)
+        asker.client.close()
+        assert server.accepted == 1
+
+
 def test_the_name_of_what_the_service_did_is_cut_to_size() -> None:
     with ScriptedServer() as server:
         server.answer(Reply(500, headers={"x-ms-activity-id": "a" * 60_000}))
@@ -651,6 +707,33 @@ def test_a_proxy_sees_the_name_of_the_host_and_no_token(
     assert not rest or struct.unpack("!BB", rest[:2]) == (22, 3)
 
 
+def test_one_tunnel_through_a_proxy_serves_one_call_after_another(
+    proxied: Callable[[str], None], certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with certificate[1].wrap_socket(connection.socket, server_side=True) as tunnelled:
+            inner = Connection(tunnelled, threading.Event())
+            while request := inner.read_request():
+                asked.append(request)
+                tunnelled.sendall(WHOLE)
+
+    asked: list[bytes] = []
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    with RawServer(serve) as proxy:
+        proxied(proxy.origin)
+        asker = Asker(FAR)
+        for _ in range(3):
+            assert asker.get().counts == Counts(succeeded=1)
+        asker.client.close()
+        assert proxy.accepted == 1
+    assert len(asked) == 3
+    for request in asked:
+        assert request.startswith(b"GET /v1/rest/ingestion/queued/")
+        assert f"\r\nHost: {FAR.removeprefix('https://')}\r\n".encode() in request
+
+
 def test_a_proxy_that_trickles_is_given_up_when_the_time_is_over(
     proxied: Callable[[str], None], clock: CallClock
 ) -> None:
@@ -720,11 +803,7 @@ def test_many_threads_get_each_its_own_answers_and_few_connections_are_kept() ->
     with RawServer(serve) as server, ThreadPoolExecutor(8) as threads:
         asker = Asker(server.origin)
         assert list(threads.map(succeeded, range(400))) == list(range(400))
-        (route,) = asker.client._routes.values()  # noqa: SLF001
-        pool = route._adapter.pool  # noqa: SLF001
-        assert pool is not None
-        assert pool.pool is not None
-        assert pool.pool.qsize() <= 2
+        assert len(kept_connections(asker)) <= 2
         asker.client.close()
 
 
