@@ -374,6 +374,10 @@ def test_tls_that_breaks_after_the_request_leaves_open_whether_it_was_accepted(
         error = failure_in_time(Asker.post, server.origin)
     assert "SSLError" in str(error)
     assert error.maybe_accepted
+    with RawServer(on_a_kept_connection(serve), certificate[1]) as server:
+        error = failure_on_a_kept_connection(Asker.post, server)
+    assert "SSLError" in str(error)
+    assert error.maybe_accepted
 
 
 # Answers that are too much, or none
@@ -574,15 +578,34 @@ def test_an_answer_before_all_of_the_request_was_taken_is_the_answer(*, is_kept:
 
 
 def test_a_connection_with_an_answer_that_was_not_read_to_its_end_is_not_kept() -> None:
-    with ScriptedServer() as server:
-        server.answer(Reply(), Reply(500, b"x" * 100_000), Reply())
+    looked_at = b"x" * 65_536
+
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(OK + b"Content-Length: 0\r\n\r\n")
+        if connection.read_request():
+            # The rest is still to come when the next request does.
+            connection.socket.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 100000\r\n\r\n" + looked_at)
+        if connection.read_request():
+            connection.socket.sendall(b"HTTP/1.1 500 The rest\r\nContent-Length: 0\r\n\r\n")
+
+    with RawServer(serve) as server:
         topic = Topic(server.origin, CountingTokens())
         topic.publish("[]")
         with pytest.raises(NotSent):
             topic.publish("[]")
         topic.publish("[]")
-        first, second, third = (request.connection for request in server.received)
-        assert first == second != third
+        topic._route.close()  # noqa: SLF001
+        assert server.accepted == 2
+
+
+def test_a_server_that_says_nothing_on_a_kept_connection_is_not_asked_again() -> None:
+    def get_soon(asker: Asker) -> None:
+        asker.client._timeout = 30.0, 0.3  # noqa: SLF001
+        asker.get()
+
+    with RawServer(on_a_kept_connection(Connection.hold)) as server:
+        assert "ReadTimeout" in str(failure_on_a_kept_connection(get_soon, server, whole=30.0))
 
 
 def test_what_one_call_had_of_its_time_is_no_limit_of_the_next() -> None:
