@@ -605,7 +605,7 @@ def test_a_server_that_says_nothing_on_a_kept_connection_is_not_asked_again() ->
         asker.get()
 
     with RawServer(on_a_kept_connection(Connection.hold)) as server:
-        assert "ReadTimeout" in str(failure_on_a_kept_connection(get_soon, server, whole=30.0))
+        assert "ReadTimeout" in str(failure_on_a_kept_connection(get_soon, server))
 
 
 def test_what_one_call_had_of_its_time_is_no_limit_of_the_next() -> None:
