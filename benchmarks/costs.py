@@ -295,9 +295,10 @@ class Polls:
         """A month: 16 queries a tick and a note, and what reads and writes the operations that are due."""
         if not self.messages:
             return self.ticks * (_SHARDS + _touched(self.moved) + NOTE)
-        read_again = _SHARDS * math.ceil(self.due / _SHARDS / _PAGE)
+        # The first rows of each partition come with the look that tells whether they are too many for the timer.
+        read_behind = _SHARDS * math.ceil(max(0.0, self.due / _SHARDS - POLLING.inline_limit - 1) / _PAGE)
         writes = math.ceil(self.moved / self.messages / MOST_MOVES)
-        return self.ticks * (_SHARDS + read_again + _SHARDS + NOTE + self.messages * (1 + writes))
+        return self.ticks * (_SHARDS + read_behind + _SHARDS + NOTE + self.messages * (1 + writes))
 
 
 def _touched(moved: float) -> float:

@@ -280,7 +280,8 @@ def _dispatch(around: Surroundings) -> Tick:
             queue.send(write_poll_batch(batch))
 
         before = around.tables.counts()
-        took = _timed(lambda: outstanding.dispatch(datetime.now(UTC), send, lambda: False))
+        most = settings.polling.inline_limit + 1
+        took = _timed(lambda: outstanding.dispatch(outstanding.due(datetime.now(UTC), most), send, lambda: False))
         what = f"handing out alone, with a queue that answers {QUEUE_LATENCY * 1000:.0f} ms later"
         return Tick(what, *took, _requests(around.tables.counts() - before), _batches(around))
 

@@ -87,6 +87,11 @@ def due_key(row: str) -> str:
     return row.split("|")[2]
 
 
+def behind(row: str) -> str:
+    """What sorts behind a due row and before the next one."""
+    return f"{row}~"
+
+
 ALL_DUE = "due|", "due|~"
 """First (included) and last (excluded) row key of all due rows, whenever they are due."""
 

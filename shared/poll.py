@@ -148,9 +148,9 @@ class Poller:
         run, now, limit = self._run(), self._now(), self._pace.polling.inline_limit
         due = self._outstanding.due(now, limit + 1)
         if len(due) <= limit:
-            self._poll_all(due, run)
+            self._poll_all(due.operations, run)
             return
-        sent = self._outstanding.dispatch(now, lambda batch: self._batches.send(write_poll_batch(batch)), run.is_over)
+        sent = self._outstanding.dispatch(due, lambda batch: self._batches.send(write_poll_batch(batch)), run.is_over)
         event("polls.dispatched", "more is due than one instance takes on", operations=sent, seconds=_seconds(run))
 
     def batch(self, batch: PollBatch) -> None:

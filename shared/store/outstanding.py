@@ -96,11 +96,9 @@ class OutstandingOperations:
         text = "".join(str(row[f"Message{index}"]) for index in range(int(row["Chunks"])))
         return read_operation(text.encode(), self._defaults, is_ours=True)
 
-    def due(self, now: datetime, most: int) -> list[Outstanding]:
-        """The operations due at ``now`` that are not handed out, the longest overdue first, ``most`` at the most."""
-        lists = self._executor.map(lambda shard: list(islice(self._due_in(shard, now)[1], most)), keys.SHARDS)
-        rows = sorted((row for due in lists for row in due), key=lambda row: str(row["RowKey"]))
-        return [_outstanding(row) for row in rows[:most]]
+    def due(self, now: datetime, most: int) -> "Due":
+        """What is due at ``now`` and not handed out; of each partition ``most`` rows at the most are read."""
+        return Due(now, list(self._executor.map(lambda shard: self._due_in(shard, now, most), keys.SHARDS)))
 
     def census(self, now: datetime, shards: Sequence[str] = keys.SHARDS) -> list[Census]:
         """Count what each of these partitions has outstanding: reads all of it, a page of a thousand at a time."""
@@ -137,53 +135,61 @@ class OutstandingOperations:
                 overdue += 1
         return Census(outstanding, overdue, oldest, first_due)
 
-    def dispatch(self, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]) -> int:
+    def dispatch(self, due: "Due", send: Callable[[PollBatch], None], is_over: Callable[[], bool]) -> int:
         """Hand out what is due as batches of one shard, and note which rows that were.
 
         Args:
-            now: The time of the tick.
+            due: What was found, of which the rest is read now.
             send: Sends a batch.
             is_over: Whether to stop early; what is left stays due.
 
         Returns:
             How many operations were handed out.
         """
-        return sum(self._executor.map(lambda shard: self._dispatch_shard(shard, now, send, is_over), keys.SHARDS))
+        return sum(self._executor.map(lambda part: self._dispatch_shard(part, due.at, send, is_over), due.parts))
 
     def _dispatch_shard(
-        self, shard: str, now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]
+        self, due: "DueIn", now: datetime, send: Callable[[PollBatch], None], is_over: Callable[[], bool]
     ) -> int:
-        handed_out, rows = self._due_in(shard, now, select=["RowKey"])
         sent, ranges = 0, []
         # A batch is a range, so none may have rows in it that are handed out already.
-        for _, between in groupby((str(row["RowKey"]) for row in rows), key=handed_out.place):
+        for _, between in groupby(self._due_keys(due, now), key=due.handed_out.place):
             if is_over():
                 break
             first = last = ""
             for group in batched(between, BATCH, strict=False):
                 if is_over():
                     break
-                send(PollBatch(shard=shard, first=group[0], last=group[-1], since=now))
+                send(PollBatch(shard=due.shard, first=group[0], last=group[-1], since=now))
                 sent, first, last = sent + len(group), first or group[0], group[-1]
             if last:
                 ranges.append(Range(first, last, now))
         if ranges:
             # After the sending: a crash between the two sends a batch twice, and loses none.
-            note = write_handed_out(handed_out.and_also(ranges))
-            self._table.upsert({"PartitionKey": shard, "RowKey": keys.DISPATCHED_ROW, "Ranges": note})
+            note = write_handed_out(due.handed_out.and_also(ranges))
+            self._table.upsert({"PartitionKey": due.shard, "RowKey": keys.DISPATCHED_ROW, "Ranges": note})
         return sent
 
-    def _due_in(self, shard: str, now: datetime, select: Sequence[str] = ()) -> tuple[HandedOut, Iterator[Row]]:
-        """What of a shard is handed out, and its other due rows, page by page."""
+    def _due_keys(self, due: "DueIn", now: datetime) -> Iterator[str]:
+        """The keys of what is due in a partition: of the rows that were read, and of those behind them."""
+        for row in due.rows:
+            yield row["RowKey"]
+        if not due.is_all:
+            _, beyond = keys.due_range(now)
+            for row in self._range(due.shard, keys.behind(due.rows[-1]["RowKey"]), beyond, ["RowKey"]):
+                if not due.handed_out.holds(row["RowKey"]):
+                    yield row["RowKey"]
+
+    def _due_in(self, shard: str, now: datetime, most: int) -> "DueIn":
         _, beyond = keys.due_range(now)
-        columns = [*select, "Ranges"] if select else None
-        rows = self._range(shard, keys.DISPATCHED_ROW, beyond, columns)
+        rows = self._range(shard, keys.DISPATCHED_ROW, beyond, None)
         # The dispatch's note sorts before what is due, so that it comes with the same query.
         first = next(rows, None)
         note = first if first and first["RowKey"] == keys.DISPATCHED_ROW else None
         handed_out = read_handed_out(str(note.get("Ranges") or "[]"), now, self.lease) if note else HandedOut()
         due = rows if note or first is None else chain([first], rows)
-        return handed_out, (row for row in due if not handed_out.holds(row["RowKey"]))
+        found = list(islice((row for row in due if not handed_out.holds(row["RowKey"])), most))
+        return DueIn(shard, handed_out, found, is_all=len(found) < most)
 
     def _range(
         self, shard: str, first: str, beyond: str, select: Sequence[str] | None, page: int | None = None
@@ -281,6 +287,33 @@ class OutstandingOperations:
     def note_backlog(self, census: Census, at: datetime) -> None:
         """Note what is outstanding."""
         notes.write_backlog(self._table, census, at)
+
+
+@dataclass(frozen=True, slots=True)
+class DueIn:
+    """What is due in a partition and not handed out: its first rows, whether these are all, and what is handed out."""
+
+    shard: str
+    handed_out: HandedOut
+    rows: Sequence[Row]
+    is_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What was found due at a moment, partition by partition."""
+
+    at: datetime
+    parts: Sequence[DueIn]
+
+    def __len__(self) -> int:
+        return sum(len(part.rows) for part in self.parts)
+
+    @property
+    def operations(self) -> list[Outstanding]:
+        """What was read of it, the longest overdue first."""
+        rows = sorted((row for part in self.parts for row in part.rows), key=lambda row: str(row["RowKey"]))
+        return [_outstanding(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def watched(parts: Parts, *operation_ids: str) -> list[Operation]:
 def due(parts: Parts) -> dict[str, Outstanding]:
     """What is outstanding, by operation ID."""
     parts.later(minutes=10)
-    return {each.operation.operation_id: each for each in parts.outstanding.due(parts.now, 1000)}
+    return {each.operation.operation_id: each for each in parts.outstanding.due(parts.now, 1000).operations}
 
 
 def test_what_has_not_moved_is_asked_for_together_and_put_off(parts: Parts) -> None:

@@ -127,7 +127,7 @@ def test_whatever_adx_answers_is_written_down_and_every_operation_ends(
         parts.later(minutes=10)
         polling.tick()
         ended = events["operation.settled"]
-        due = parts.outstanding.due(parts.now + timedelta(hours=1), len(operations))
+        due = parts.outstanding.due(parts.now + timedelta(hours=1), len(operations)).operations
         assert ended + len(due) == len(operations)
         parts.later(hours=48)
         for _ in range(3):
@@ -135,7 +135,7 @@ def test_whatever_adx_answers_is_written_down_and_every_operation_ends(
             parts.later(minutes=15)
     assert events["poll.failed"] == events["poll.not_storable"] == events["polls.overran"] == 0
     assert events["operation.settled"] == len(operations)
-    assert parts.outstanding.due(parts.now + timedelta(days=1), 1) == []
+    assert parts.outstanding.due(parts.now + timedelta(days=1), 1).operations == []
     pending = 0
     for operation, body in operations.items():
         assert parts.row(operation).state is not OperationState.IN_PROGRESS

@@ -612,7 +612,7 @@ def test_counts_without_bounds_do_not_stop_the_others(parts: Parts) -> None:
     parts.adx.says("strange", counts=Counts(other=2**31 + 5))
     parts.adx.says("good", blob(B, "InProgress"))
     parts.tick()
-    due = {each.operation: each.polls for each in parts.outstanding.due(parts.now + timedelta(hours=1), 10)}
+    due = {each.operation: each.polls for each in parts.outstanding.due(parts.now + timedelta(hours=1), 10).operations}
     assert due == {strange: 0, good: 1}
 
 

@@ -254,7 +254,7 @@ class Recorded:
         self.is_read_before = False
 
     def before(self) -> Outstanding:
-        (found,) = self.outstanding.due(NOW + timedelta(hours=1), 5)
+        (found,) = self.outstanding.due(NOW + timedelta(hours=1), 5).operations
         return replace(found, pointer_etag="") if self.is_read_before else found
 
     def record(self, report: StatusReport) -> Standing:
