@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, override
-from urllib.parse import urlsplit
 
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
@@ -56,10 +55,53 @@ class _Session(requests.Session):
         return response
 
     def _way(self, url: str, verify: Any, cert: Any) -> Any:  # noqa: ANN401, of requests
-        key = urlsplit(url).netloc, verify, cert
+        key = _origin(url), verify, cert
         if key not in self._found:
             self._found[key] = self.merge_environment_settings(url, {}, True, verify, cert)  # noqa: FBT003, stream
         return self._found[key]
+
+
+class _Adapter(HTTPAdapter):
+    """Finds once what is the same for each request of an account: its connections, and what its certificate comes from.
+
+    Nor does it look for cookies in an answer, or guess in what its text is written.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=CONNECTIONS)
+        self._pools: dict[tuple[object, ...], Any] = {}
+
+    @override
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        key = _origin(str(request.url)), verify, cert
+        if key not in self._pools:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            super().cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
+            self._pools[key] = pool
+        return self._pools[key]
+
+    @override
+    def cert_verify(self, *_: Any) -> None:
+        """Done when the connections were found."""
+
+    @override
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        url = str(request.url)
+        return super().request_url(request, proxies) if proxies else url.removeprefix(_origin(url))
+
+    @override
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        response = requests.Response()
+        response.request, response.status_code, response.reason = req, resp.status, resp.reason
+        response.headers, response.raw, response.encoding = resp.headers, resp, "utf-8"
+        return response
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port."""
+    return "/".join(url.split("/", 3)[:3])
 
 
 def pooled(connect: float, read: float) -> RequestsTransport:
@@ -72,7 +114,7 @@ def pooled(connect: float, read: float) -> RequestsTransport:
     """
     session = _Session()
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
+        session.mount(scheme, _Adapter())
     return RequestsTransport(session=session, session_owner=False, connection_timeout=connect, read_timeout=read)
 
 

@@ -5,10 +5,13 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import batched
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableTransactionError, UpdateMode
 
 from local.azurite import Azurite
@@ -255,13 +258,46 @@ def test_a_page_that_breaks_off_is_asked_for_again() -> None:
         connection.socket.sendall(head + next(answers))
 
     with RawServer(serve) as server:
-        table = scripted(server)
+        table = scripted(server, repetitions=1)
         assert [each["RowKey"] for each in table.query("PartitionKey eq @p", {"p": "x"})] == ["a"]
         with pytest.raises(AzureError):
             list(table.query("PartitionKey eq @p", {"p": "x"}))
         assert server.accepted == 4
 
 
-def scripted(server: ScriptedServer | RawServer) -> Table:
+ACCOUNT = "https://account.table.core.windows.net"
+
+
+class Diverted(RequestsTransport):
+    """Sends what is for an account to a server of the test."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__()
+        self._origin = origin
+
+    def send(self, request: Any, **options: Any) -> Any:  # noqa: ANN401, of the SDK
+        request.url = request.url.replace(ACCOUNT, self._origin)
+        return super().send(request, **options)
+
+
+class Identity:
+    def get_token(self, *_of_scopes: str, **_options: object) -> AccessToken:
+        return AccessToken("of-the-identity", 2**31)
+
+
+def test_what_is_written_and_read_here_has_the_identitys_token_and_the_version_of_the_protocol() -> None:
+    """Table Storage takes a token of those alone who say their version."""
+    with ScriptedServer() as server:
+        server.answer(page("a"), Reply(202, ANSWER.encode()))
+        tables = Tables(ACCOUNT, credential=Identity(), transport=Diverted(server.origin))
+        with tables:
+            table = Table(tables.get_table_client("Things"))
+            assert len(list(table.query("PartitionKey eq @p", {"p": "x"}))) == 1
+            assert table.write([insertion(row("p", "r"))]) == ['W/"1"']
+    sent = [(each.headers["Authorization"], each.headers["x-ms-version"]) for each in server.received]
+    assert sent == [("Bearer of-the-identity", "2019-02-02")] * 2
+
+
+def scripted(server: ScriptedServer | RawServer, repetitions: int = 0) -> Table:
     connection = f"AccountName=a;AccountKey=a2V5;TableEndpoint={server.origin}/a"
-    return Table(Tables.from_connection_string(connection, retry_total=0).get_table_client("Things"))
+    return Table(Tables.from_connection_string(connection, retry_total=repetitions).get_table_client("Things"))
