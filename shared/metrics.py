@@ -8,6 +8,7 @@ come from outside an instance tells the first so many apart.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from threading import Lock
 
 from opentelemetry.metrics import CallbackOptions, Observation, get_meter
@@ -37,7 +38,8 @@ class Kind(StrEnum):
     GAUGE = "gauge"
 
 
-@dataclass(frozen=True, slots=True)
+# Each is itself alone, so that nothing of it is looked at to find what records it.
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
     """One metric, as OpenTelemetry names things: ``unit`` is UCUM's, in braces what is counted."""
 
@@ -132,13 +134,19 @@ def record(metric: Metric, value: float = 1, about: Operation | None = None, **m
     Raises:
         TypeError: these are not the metric's dimensions.
     """
-    named = _names(about) if about else {}
-    dimensions = {name: text for name, text in named.items() if name in metric.dimensions} | more
+    place = (about.cluster, about.database, about.table) if about else None
+    put = _recorders.get(metric) or _made(metric)
+    put(value, _dimensions(metric, place, *more.items()))
+
+
+# The same are recorded with each poll. What an instance tells apart once, it goes on to tell apart.
+@lru_cache(maxsize=4096)
+def _dimensions(metric: Metric, place: tuple[str, str, str] | None, *more: tuple[str, str]) -> Attributes:
+    named = dict(zip(_TABLE, (cluster_name(place[0]), *place[1:]), strict=True)) if place else {}
+    dimensions = {name: text for name, text in named.items() if name in metric.dimensions} | dict(more)
     if dimensions.keys() != set(metric.dimensions):
         raise TypeError(f"{metric.name} has the dimensions {metric.dimensions}, not {tuple(dimensions)}")
-    bounded = {name: _bounded(name, text) for name, text in dimensions.items()}
-    put = _recorders.get(metric) or _made(metric)
-    put(value, bounded)
+    return {name: _bounded(name, text) for name, text in dimensions.items()}
 
 
 def _made(metric: Metric) -> _Recorder:
@@ -180,14 +188,6 @@ class _Readings:
         while self._latest:
             dimensions, value = self._latest.popitem()
             yield Observation(value, dict(dimensions))
-
-
-def _names(operation: Operation) -> dict[str, str]:
-    return {
-        "cluster": cluster_name(operation.cluster),
-        "database": operation.database,
-        "table": operation.table,
-    }
 
 
 _seen: dict[str, set[str]] = {}

@@ -251,6 +251,8 @@ def moment(value: object) -> datetime | None:
     """A column's time as an ordinary datetime in UTC (the SDK has a class of its own)."""
     if not isinstance(value, datetime):
         return None
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     return datetime.combine(value.date(), value.timetz()).astimezone(UTC)
 
 
