@@ -268,7 +268,7 @@ def test_a_page_that_breaks_off_is_asked_for_again() -> None:
 ACCOUNT = "https://account.table.core.windows.net"
 
 
-class Diverted(RequestsTransport):
+class Diverted(RequestsTransport):  # type: ignore[misc]  # the SDK gives it no type
     """Sends what is for an account to a server of the test."""
 
     def __init__(self, origin: str) -> None:
