@@ -30,7 +30,7 @@ AIM_FLAT = 1.25
 LATENCIES = (0.0, 0.02, 0.1)
 """Seconds that the simulator waits before each answer."""
 
-_ROUNDS = {100: 5, 1_000: 3, 10_000: 1, 100_000: 1}
+_ROUNDS = {100: 5, 1_000: 5, 10_000: 1, 100_000: 1}
 _LARGEST_WITH_LATENCY = 10_000
 _FLAT, _FLAT_DUE, _FLAT_ROUNDS = 100_000, 1_000, 2
 _SEGMENT = 125

@@ -20,6 +20,8 @@ from typing import Any
 
 from azure.storage.queue import QueueClient, QueueMessage
 
+from shared import library_logs
+
 _HIDDEN_SECONDS = 600
 
 
@@ -43,7 +45,11 @@ def messages_at_once() -> int:
 
 @contextmanager
 def logged_as_in_production() -> Iterator[None]:
-    """Log lines from INFO on are made and written, as the worker's handler does it; nobody reads them."""
+    """Log lines from INFO on are made and written, as the worker's handler does it; nobody reads them.
+
+    Those of the libraries are not, as the app has it.
+    """
+    library_logs.tame()
     root = logging.getLogger()
     level = root.level
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
