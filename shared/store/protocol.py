@@ -188,6 +188,7 @@ class _Client(TableClient):
         return _answers(self._send(request, **kwargs), len(writes))
 
     def _send(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:  # noqa: ANN401, the SDK's own
+        # Without it the service takes no token of an identity: .../versioning-for-the-azure-storage-services
         request.headers["x-ms-version"] = self.api_version
         return self._own.run(request, **kwargs).http_response
 
