@@ -136,7 +136,10 @@ def record(metric: Metric, value: float = 1, about: Operation | None = None, **m
     """
     place = (about.cluster, about.database, about.table) if about else None
     put = _recorders.get(metric) or _made(metric)
-    put(value, _dimensions(metric, place, *more.items()))
+    # A text of any length is none to keep.
+    is_long = bool(more) and max(map(len, more.values())) > LONGEST_VALUE
+    dimensions = _dimensions.__wrapped__ if is_long else _dimensions
+    put(value, dimensions(metric, place, *more.items()))
 
 
 # The same are recorded with each poll. What an instance tells apart once, it goes on to tell apart.

@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -100,3 +101,15 @@ def test_a_text_from_outside_is_bounded_in_length_too(monkeypatch: pytest.Monkey
     record(probe, name="x" * LONGEST_VALUE)
     record(probe, name="y" * (LONGEST_VALUE + 1))
     assert recorded.of(probe) == {("x" * LONGEST_VALUE,): 1, (OTHER,): 1}
+
+
+def test_long_texts_from_outside_are_not_kept() -> None:
+    probe = Metric("tracker.probe.memory", Kind.COUNTER, "1", "A probe.", ("name",))
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            record(probe, name=f"{number} {'x' * 64 * 1024}")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1024 * 1024
