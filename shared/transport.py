@@ -75,7 +75,7 @@ class _Adapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        key = _origin(str(request.url)), verify, cert
+        key = _origin(str(request.url)), verify, cert, *sorted((proxies or {}).items())
         if key not in self._pools:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
             super().cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]

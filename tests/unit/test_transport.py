@@ -15,7 +15,7 @@ from shared.settings import StorageAccess
 from shared.store import tables
 from shared.transport import pooled
 from tests.support.http_server import Received, Reply, ScriptedServer
-from tests.support.raw_server import Connection, RawServer
+from tests.support.raw_server import Connection, RawServer, make_certificate
 
 
 @pytest.fixture
@@ -72,6 +72,40 @@ def test_the_environments_proxy_is_used(server: ScriptedServer, monkeypatch: pyt
     server.answer(Reply(200, b"from the proxy"))
     assert ask(HttpRequest("GET", "http://storage.example/x")).text() == "from the proxy"
     assert server.received[-1].path == "http://storage.example/x"
+
+
+def test_a_proxy_that_a_request_names_is_used_for_it_alone(server: ScriptedServer) -> None:
+    with ScriptedServer() as proxy, pooled(5, 5) as transport:
+        server.answer(*[Reply(200, b"itself")] * 2)
+        proxy.answer(Reply(200, b"from the proxy"))
+        request = HttpRequest("GET", f"{server.origin}/x")
+        ways: list[dict[str, Any]] = [{}, {"proxies": {"http": proxy.origin}}, {}]
+        answers = [Pipeline(transport).run(request, **way).http_response.text() for way in ways]
+    assert answers == ["itself", "from the proxy", "itself"]
+
+
+def test_each_connection_is_to_whom_an_authority_vouches_for(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(connection: Connection) -> None:
+        asked.append(connection.read_request())
+        connection.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    asked: list[bytes] = []
+    file, context = make_certificate(tmp_path_factory.mktemp("trusted"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
+    with RawServer(serve, context) as server, pooled(5, 5) as transport:
+        for _ in range(2):
+            assert Pipeline(transport).run(HttpRequest("GET", f"{server.origin}/x")).http_response.text() == "ok"
+        # Of another name than the certificate's.
+        with pytest.raises(ServiceRequestError):
+            Pipeline(transport).run(HttpRequest("GET", f"https://localhost:{server.port}/x"))
+        other = tmp_path_factory.mktemp("other")
+        make_certificate(other)
+        context.load_cert_chain(other / "certificate.pem", other / "key.pem")
+        with pytest.raises(ServiceRequestError):
+            Pipeline(transport).run(HttpRequest("GET", f"{server.origin}/x"))
+    assert len(asked) == 2
 
 
 def test_errors_are_the_sdks(server: ScriptedServer) -> None:
