@@ -46,7 +46,7 @@ from shared.kusto.answers import (
     read_status,
 )
 from shared.kusto.bulk import read_bulk, write_command
-from shared.kusto.connections import Answered, Exchange, Route, decoded
+from shared.kusto.connections import Answered, Exchange, Interim, Route, decoded
 from shared.kusto.tokens import Tokens
 from shared.model import BlobSource, BulkStatus, IngestionLimits, Json, Operation, Properties, StatusReport
 from shared.redaction import redact
@@ -299,11 +299,8 @@ def _body(response: Answered, *, may_be_long: bool) -> bytes | IO[bytes]:
     """The whole body, read as it arrives; in a file without a name if it is a long one that may be.
 
     Raises:
-        _NoAnswer: it is too large, or no body of a last word.
+        _NoAnswer: it is too large, or no body that can be read in time.
     """
-    if response.status < requests.codes.ok:
-        # The answer itself is still to come. Read as the next one's on this connection, it would be somebody else's.
-        raise _NoAnswer(f"only HTTP {response.status}, which announces one")
     if "," in response.headers.get("Content-Encoding", ""):
         # What is packed twice can say nothing for hours, in no more bytes than a packet has.
         raise _NoAnswer("it is compressed more than once")
@@ -395,7 +392,7 @@ def _readable(activity_id: str) -> str:
 
 def _kind(error: BaseException, exchange: Exchange) -> str:
     """What happened, without the URL that the libraries put into their texts."""
-    if isinstance(error, _NoAnswer):
+    if isinstance(error, _NoAnswer | Interim):
         return str(error)
     reason = getattr(error.args[0], "reason", None) if error.args else None
     names = " of ".join(dict.fromkeys(type(each).__name__ for each in (reason, error) if each is not None))

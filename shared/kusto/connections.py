@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from io import BufferedReader, RawIOBase
 from queue import Empty, Full
@@ -77,6 +78,10 @@ class Exchange:
 _current: ContextVar[Exchange] = ContextVar("exchange")
 
 
+class Interim(HTTPException):
+    """The answer itself is still to come."""
+
+
 class Route:
     """The way to one origin: connections that are kept, and what the environment says of it."""
 
@@ -98,6 +103,7 @@ class Route:
 
         Raises:
             RequestException: there is no answer. What reading its body raises is an error of whoever answered.
+            Interim: there is only one that announces it.
         """
         before = _current.set(exchange)
         try:
@@ -108,13 +114,24 @@ class Route:
                 yield from pool.ask(connection, request, url, timeout[1])
             else:
                 with closing(self._adapter.send(request, timeout=timeout, **self._settings)) as response:
-                    yield response.raw
+                    yield _last_word(response.raw)
         finally:
             _current.reset(before)
 
     def close(self) -> None:
         """Close the connections."""
         self._adapter.close()
+
+
+def _last_word(answer: Answered) -> Answered:
+    """The answer.
+
+    Raises:
+        Interim: it is none yet. Read as that of the next request on this connection, it would be somebody else's.
+    """
+    if answer.status < HTTPStatus.OK:
+        raise Interim(f"only HTTP {answer.status}, which announces one")
+    return answer
 
 
 def decoded(answer: Answered) -> Answered:
@@ -288,12 +305,12 @@ class _TimedPool(HTTPConnectionPool):
 
     def ask(
         self, connection: _TimedConnection, request: PreparedRequest, url: str, timeout: float
-    ) -> Iterator[HTTPResponse]:
+    ) -> Iterator[Answered]:
         """Ask over a connection that was taken, which is kept again if the answer is read to its end."""
         is_whole = False
         try:
             with closing(connection.exchange(request, url, timeout)) as answer:
-                yield answer
+                yield _last_word(answer)
                 is_whole = answer.isclosed()
         finally:
             # What is left of an answer would be the beginning of the next one.

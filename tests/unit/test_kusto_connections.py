@@ -503,6 +503,31 @@ def test_an_interim_answer_is_not_the_answer_and_the_real_one_not_that_of_the_ne
         assert server.accepted == 2
 
 
+@pytest.mark.parametrize("is_kept", [False, True], ids=["a new connection", "a kept connection"])
+@pytest.mark.parametrize("status", [101, 102, 103, 199])
+def test_an_interim_answer_to_events_is_not_the_answer_and_the_real_one_not_that_of_the_next(
+    status: int, *, is_kept: bool
+) -> None:
+    def serve(connection: Connection) -> None:
+        if is_kept:
+            connection.read_request()
+            connection.socket.sendall(OK + b"Content-Length: 0\r\n\r\n")
+        connection.read_request()
+        connection.socket.sendall(b"HTTP/1.1 %d Wait\r\n\r\n" % status)
+        if connection.read_request():
+            connection.socket.sendall(OK + b"Content-Length: 0\r\n\r\n")
+
+    with RawServer(serve) as server:
+        topic = Topic(server.origin, CountingTokens())
+        for _ in range(2):
+            if is_kept:
+                topic.publish("[]")
+            with pytest.raises(NotSent):
+                topic.publish("[]")
+        topic._route.close()  # noqa: SLF001
+        assert server.accepted == 2
+
+
 @pytest.mark.parametrize("garbage", [WHOLE, b"x", b"\r\n", WHOLE * 1000], ids=["an answer", "x", "a line", "much"])
 def test_what_comes_behind_an_answer_is_not_the_next_ones(garbage: bytes) -> None:
     other = b'{"status": {"Failed": 7}}'
