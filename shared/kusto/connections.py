@@ -20,7 +20,7 @@ from http.client import HTTPException, HTTPResponse, IncompleteRead
 from io import BufferedReader, RawIOBase
 from queue import Empty, Full
 from socket import socket
-from ssl import SSLError
+from ssl import SSLError, SSLSocket
 from typing import Any, override
 
 import requests
@@ -248,6 +248,12 @@ class _TimedConnection(HTTPConnection):
             sock.close()
             raise
         return sock
+
+    @property
+    @override
+    def is_connected(self) -> bool:
+        # What TLS has unpacked is not to be seen on the socket.
+        return super().is_connected and not (isinstance(self.sock, SSLSocket) and self.sock.pending())
 
     @override
     def putrequest(self, *args: Any, **kwargs: Any) -> None:

@@ -1,5 +1,6 @@
 import base64
 import gzip
+import io
 import re
 import socket
 import ssl
@@ -528,15 +529,20 @@ def test_an_interim_answer_to_events_is_not_the_answer_and_the_real_one_not_that
         assert server.accepted == 2
 
 
-@pytest.mark.parametrize("garbage", [WHOLE, b"x", b"\r\n", WHOLE * 1000], ids=["an answer", "x", "a line", "much"])
-def test_what_comes_behind_an_answer_is_not_the_next_ones(garbage: bytes) -> None:
-    other = b'{"status": {"Failed": 7}}'
+SEVEN_FAILED = OK + b"Content-Length: 25\r\n\r\n" + b'{"status": {"Failed": 7}}'
 
+
+@pytest.mark.parametrize(
+    "garbage",
+    [WHOLE, b"x", b"\r\n", WHOLE * 1000, b" " * (io.DEFAULT_BUFFER_SIZE - len(SEVEN_FAILED)) + WHOLE],
+    ids=["an answer", "x", "a line", "much", "an answer behind what is read at once"],
+)
+def test_what_comes_behind_an_answer_is_not_the_next_ones(tls: ssl.SSLContext | None, garbage: bytes) -> None:
     def serve(connection: Connection) -> None:
         while connection.read_request():
-            connection.socket.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(other) + other + garbage)
+            connection.socket.sendall(SEVEN_FAILED + garbage)
 
-    with RawServer(serve) as server:
+    with RawServer(serve, tls) as server:
         asker = Asker(server.origin)
         for _ in range(3):
             assert asker.get().counts == Counts(failed=7)
