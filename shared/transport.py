@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, override
 
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ProtocolError
 
 CONNECTIONS = 64
 """As many as there are threads, or some would be opened anew for each request."""
@@ -93,6 +95,10 @@ class _Adapter(HTTPAdapter):
 
     @override
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        if resp.status < HTTPStatus.OK:
+            # The answer itself is still to come, and would be taken for that of the next request on this connection.
+            resp.close()
+            raise requests.ConnectionError(ProtocolError(f"only HTTP {resp.status}, which announces an answer"))
         response = requests.Response()
         response.request, response.status_code, response.reason = req, resp.status, resp.reason
         response.headers, response.raw, response.encoding = resp.headers, resp, "utf-8"

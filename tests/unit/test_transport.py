@@ -117,6 +117,21 @@ def test_errors_are_the_sdks(server: ScriptedServer) -> None:
         Pipeline(transport).run(HttpRequest("GET", f"{server.origin}/"))
 
 
+@pytest.mark.parametrize("status", [101, 103])
+def test_an_interim_answer_is_not_the_answer_and_the_real_one_not_that_of_the_next_request(status: int) -> None:
+    def serve(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(b"HTTP/1.1 %d Wait\r\n\r\n" % status)
+        if connection.read_request():
+            connection.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother")
+
+    with RawServer(serve) as server, pooled(5, 5) as transport:
+        for _ in range(2):
+            with pytest.raises(ServiceResponseError):
+                Pipeline(transport).run(HttpRequest("GET", f"{server.origin}/x"))
+        assert server.accepted == 2
+
+
 @pytest.mark.parametrize("connect", [tables.connect, queues.connect])
 def test_an_account_that_does_not_answer_is_given_up_on(connect: Any) -> None:  # noqa: ANN401, both return clients
     with RawServer(Connection.hold) as silent:
