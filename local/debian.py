@@ -52,6 +52,5 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.C
 @contextmanager
 def alone() -> Iterator[None]:
     """Lets nobody install packages meanwhile; waits for who does. What is being unpacked is there before it works."""
-    CACHE.mkdir(parents=True, exist_ok=True)
     with locked(CACHE / "debian.lock"):
         yield

@@ -48,7 +48,6 @@ def _install(manifests: Path, folder: Path, *, npm_cache: Path) -> None:
     # No package of the locks needs its install script, so none may run.
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
     arguments = ["ci", *options, "--cache", str(npm_cache)]
-    npm_cache.mkdir(parents=True, exist_ok=True)
     # One after the other: they share the cache, and whoever waits needs its own all the sooner.
     with locked(npm_cache / "lock"):
         done = tried_again(
