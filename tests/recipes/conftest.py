@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local.processes import ProcessFailed
 from tests.e2e.conftest import adx, storage, world
 from tests.recipes import languages, tools
 
@@ -19,6 +20,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     Who needs it says why if it can't: it is a matter of theirs alone.
     """
     if any(HERE in item.path.parents for item in session.items):
-        for install in (tools.install_tools, languages.installed):
-            with suppress(RuntimeError):
+        for install in (tools.python, tools.install_mono, languages.installed):
+            with suppress(ProcessFailed):
                 install()

@@ -11,18 +11,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from local import debian
-from local.installed_once import installed_once, tried_again
-from local.processes import ProcessFailed
-from tests.recipes.pages import ROOT
+from local.installed_once import installed_once
+from local.npm_packages import CACHE
+from tests.support.tool_environment import ensure_environment
 
 HERE = Path(__file__).parent
 _REQUIREMENTS = HERE / "tools-requirements.txt"
-_FOLDER = ROOT / ".cache" / "recipes"
 _MONO = ("mono-mcs", "mono-runtime", "libmono-system-net-http4.0-cil", "libmono-system-core4.0-cil")
 # Its first start reads some thousand files that were just installed; the machine may have much else to do.
 _SECONDS = 400.0
@@ -38,7 +36,7 @@ def azure_cli(arguments: Sequence[str], settings: Path) -> subprocess.CompletedP
         "AZURE_CORE_CHECK_FOR_UPDATES": "false",
         "AZURE_CORE_ONLY_SHOW_ERRORS": "true",
     }
-    command = [_python(), "-m", "azure.cli", *arguments]
+    command = [python(), "-m", "azure.cli", *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=_SECONDS)
 
 
@@ -46,7 +44,7 @@ def parsed_by_azure_cli(commands: Sequence[str], settings: Path) -> list[str | N
     """What ``az`` has to say against each command line, before it does anything; None where it is right."""
     env = {"PATH": os.environ["PATH"], "HOME": str(settings), "AZURE_CONFIG_DIR": str(settings)}
     answer = subprocess.run(
-        [_python(), HERE / "parse_commands.py"],
+        [python(), HERE / "parse_commands.py"],
         env=env,
         input=json.dumps(commands),
         capture_output=True,
@@ -61,7 +59,7 @@ def parsed_by_azure_cli(commands: Sequence[str], settings: Path) -> list[str | N
 def strange_to_data_factory(pipeline: Mapping[str, Any]) -> list[str]:
     """What a pipeline has that Microsoft's model of pipelines has not."""
     answer = subprocess.run(
-        [_python(), HERE / "check_pipeline.py"],
+        [python(), HERE / "check_pipeline.py"],
         input=json.dumps(pipeline),
         capture_output=True,
         text=True,
@@ -72,33 +70,22 @@ def strange_to_data_factory(pipeline: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def install_tools() -> None:
-    """Have all of it there, and Mono, which is Debian's, where it may be installed."""
-    _python()
+def python() -> str:
+    """The Python that has the Azure CLI and Data Factory's model, which are there from then on."""
+    return str(ensure_environment("recipes", _REQUIREMENTS))
+
+
+def install_mono() -> None:
+    """Have Debian's Mono there, unless the machine has one.
+
+    Raises:
+        ProcessFailed: This user may not, or can't on this system; says what to do.
+    """
     if not has_mono():
-        with suppress(ProcessFailed):
-            installed_once(_FOLDER / "mono", [], Path("/usr/bin/mcs"), lambda: debian.install(*_MONO))
+        installed_once(CACHE / "mono", [], Path("/usr/bin/mcs"), lambda: debian.install(*_MONO))
 
 
 def has_mono() -> bool:
-    """Whether programs in C# can be compiled and run."""
-    return all(map(shutil.which, ("mcs", "mono")))
-
-
-def _python() -> str:
-    def install() -> None:
-        environment = str(_FOLDER / "venv")
-        _uv("venv", "--clear", "--python", "3.13", environment)
-        options = ["--python", environment, "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-        _uv("pip", "install", *options, "-r", str(_REQUIREMENTS))
-
-    return str(installed_once(_FOLDER, [_REQUIREMENTS], Path("venv/bin/python"), install))
-
-
-def _uv(*arguments: str) -> None:
-    # `uv run` says where it is; else the one on the PATH, or the one that ./dev has installed.
-    uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".cache" / "uv" / "bin" / "uv")
-    command = [uv, *arguments, "--quiet"]
-    done = tried_again(lambda: subprocess.run(command, capture_output=True, text=True, check=False))
-    if done.returncode:
-        raise RuntimeError(f"uv {arguments[0]} ended with status {done.returncode}:\n{done.stderr}")
+    """Whether programs in C# can be compiled and run; what is being installed is waited for."""
+    with debian.alone():
+        return all(map(shutil.which, ("mcs", "mono")))
