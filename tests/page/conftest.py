@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 from local.chromium import ensure_chromium
+from local.page_check import checks as page_check
 from local.processes import ProcessFailed
 from tests.page import axe, facts
 from tests.page.stand_in import StandIn, serving
@@ -41,20 +42,25 @@ COUNT_AWAITED = """(() => {
       throw error;
     }
   };
-  window.allAnswered = async () => {
-    // An answer may lead to the next question at once: the page has its turn first.
-    do await new Promise((turn) => setTimeout(turn)); while (awaited);
+  window.allAnswered = async (most) => {
+    let isLate = false;
+    setTimeout(() => void (isLate = true), most);
+    do {
+      if (isLate) throw Error(`${awaited} answers did not come`);
+      // An answer may lead to the next question at once: the page has its turn first.
+      await new Promise((turn) => setTimeout(turn));
+    } while (awaited);
   };
 })()"""
 """Counts what the page has asked and has not read the answer of."""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Installs the browser before the first test, whose time it is not to take; the fixture says why if it can't."""
+    """Installs what is needed before the first test, whose time it is not to take; who lacks it says why."""
     if any(HERE in item.path.parents for item in session.items):
-        with suppress(ProcessFailed):
-            axe.script()
-            ensure_chromium()
+        for install in (axe.script, ensure_chromium, page_check.ensure_installed):
+            with suppress(ProcessFailed):
+                install()
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +163,7 @@ def expect_loaded(page: Page, number: int) -> None:
 
 def expect_answered(page: Page) -> None:
     """Wait until all that the page has asked is answered, and the answers are read."""
-    page.evaluate("allAnswered()")
+    page.evaluate("most => allAnswered(most)", WAIT_MS)
 
 
 def pass_time(page: Page, seconds: int, step: int = STEP_SECONDS) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.page_check import __main__ as command
-from local.page_check import declarations
+from local.page_check import checks, declarations
 from local.page_check.checks import CONFIGURATION, PAGE, findings
 from local.processes import REPOSITORY, ProcessFailed
 
@@ -49,6 +49,12 @@ def test_each_fault_is_found_and_has_its_place(copy: Path) -> None:
     lines = [line for text in complaints for line in text.splitlines()]
     for name, (_, said) in PLANTED.items():
         assert any(line.startswith(f"shared/dashboard/{name}") and said in line for line in lines), name
+
+
+def test_what_does_not_come_to_an_end_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "LONGEST_SECONDS", 0.01)
+    with pytest.raises(ProcessFailed, match=r"bin/tsc was not done after 0\.01 s"):
+        findings(copy)
 
 
 def test_the_declarations_know_each_kind_of_schema_or_refuse_it(monkeypatch: pytest.MonkeyPatch) -> None:
