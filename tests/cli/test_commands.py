@@ -25,9 +25,6 @@ from shared.model import GIVEN_UP_AS
 from tests.cli.console import SCRIPT, SECONDS, Console
 from tests.support.http_server import Reply, ScriptedServer
 
-# Each start of the command takes some seconds where the machine has much else to do.
-pytestmark = pytest.mark.timeout(400)
-
 SECRET = "s3cr3t-k3y"
 ROW = {
     "operationId": "x",

@@ -31,9 +31,6 @@ from tests.support.event_grid import EventGrid, Failing
 from tests.support.facts import OPERATION
 from tests.support.world import World, eventually
 
-# Each start of the command takes some seconds where the machine has much else to do.
-pytestmark = pytest.mark.timeout(400)
-
 USER = Principal("oid-1", "aaduser=oid-1;tid-1", "User", "ada@example.com")
 
 

@@ -9,9 +9,6 @@ from shared.store import TABLES
 from tests.cli.console import KEY, Console
 from tests.support.world import DATABASE, World, eventually
 
-# Each start of the command takes some seconds where the machine has much else to do.
-pytestmark = pytest.mark.timeout(400)
-
 GOOD = b"1,2\n3,4\n"
 
 

@@ -31,8 +31,6 @@ from shared.model import OperationState, RetryState
 from tests.support.processes import GONE_SECONDS, alive, all_gone, descendants, read_until
 from tests.support.world import eventually
 
-# It takes a minute on a quiet machine.
-DEMO_SECONDS = 500.0
 FIRST_CSV = "airports/airports-001.csv"
 BROKEN_CSV = "airports/airports-011.csv"
 
@@ -54,7 +52,6 @@ def demo(*words: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.timeout(DEMO_SECONDS)
 def test_every_check_holds_and_the_summary_says_what_became_of_the_files() -> None:
     with demo() as process:
         output = read_until(process, "submits airports")
@@ -77,7 +74,6 @@ def test_every_check_holds_and_the_summary_says_what_became_of_the_files() -> No
     assert "./dev demo --open" in output
 
 
-@pytest.mark.timeout(DEMO_SECONDS)
 def test_open_shows_the_page_all_the_time_and_leaves_something_to_try_again(tmp_path: Path) -> None:
     with demo("--open") as process:
         output = read_until(process, "/api/dashboard")
@@ -107,7 +103,6 @@ def _get(url: str) -> Any:  # noqa: ANN401, JSON
     return requests.get(url, timeout=90).json()
 
 
-@pytest.mark.timeout(DEMO_SECONDS)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_when_stopped_it_leaves_nothing_running(how: signal.Signals) -> None:
     with demo() as process:

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from local.adx_simulator import RequestFault
 from local.processes import REPOSITORY
 from local.soak.faults import APP, REQUEST_FAULTS
@@ -40,7 +38,6 @@ def with_short_claims(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(400)
 def test_hosts_that_are_killed_while_everything_fails_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
     # A host that is killed while a submission hangs leaves a claim behind, nearly always.
     brief = [each for each in REQUEST_FAULTS if (each.request, each.effect) != ("submit", "hang")]

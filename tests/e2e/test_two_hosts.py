@@ -12,8 +12,6 @@ from local.soak.faults import APP
 from local.soak.judgement import settled_operations
 from tests.support.world import World, eventually
 
-# Two hosts and some hundred operations take half a minute on a quiet machine.
-pytestmark = pytest.mark.timeout(450)
 OPERATIONS = 30
 BLOBS = ("good", "flaky-a", "flaky-b")
 ROWS = 3

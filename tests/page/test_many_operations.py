@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page import facts
@@ -42,7 +41,6 @@ def expect_few_nodes(page: Page) -> None:
     page.wait_for_function("most => document.querySelectorAll('*').length < most", arg=MOST_NODES)
 
 
-@pytest.mark.timeout(300)
 def test_ten_thousand_operations_stay_fluent(api: StandIn, visit: Opener) -> None:
     api.operations = facts.many(ALL)
     page = visit(height=900)

@@ -11,9 +11,6 @@ from tests.recipes.test_posting import posted
 from tests.recipes.tools import azure_cli, parsed_by_azure_cli
 from tests.support.world import World
 
-# The first time it is installed, which takes a minute or two.
-pytestmark = pytest.mark.timeout(600)
-
 # In extensions of their own, which are not installed here.
 _OF_EXTENSIONS = ("az kusto ", "az logic ", "az monitor app-insights ")
 

@@ -14,9 +14,6 @@ from tests.recipes.tools import strange_to_data_factory
 from tests.recipes.workflows import RunFailed, run_pipeline
 from tests.support.world import DATABASE, World, eventually
 
-# The first time the model is installed, which takes a minute or two.
-pytestmark = pytest.mark.timeout(600)
-
 PIPELINES = ["post-data-factory", "go-on-data-factory"]
 KEY = "a-function-key-of-this-test"
 

@@ -403,7 +403,7 @@ def test_an_end_is_written_although_polls_keep_all_threads_busy(parts: Parts, mo
 
     def status_in_the_end(operation: Operation, *, details: bool) -> StatusReport:
         if operation.operation_id != "quick":
-            waits.append(ended.wait(20))
+            waits.append(ended.wait(60))
         return status(operation, details=details)
 
     monkeypatch.setattr(parts.settler, "end", end_and_tell)
