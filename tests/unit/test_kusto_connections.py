@@ -64,7 +64,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> CallClock:
 
 def failure_in_time(call: Call, origin: str, timeouts: Timeouts = PATIENT) -> Unavailable:
     """The error that a call ends with, which is soon."""
-    asker = Asker(origin, timeouts)
+    return failure_of(call, Asker(origin, timeouts))
+
+
+def failure_of(call: Call, asker: Asker) -> Unavailable:
+    """The error that the last call of a client ends with, which is soon."""
     began = time.monotonic()
     error = error_of(call, asker)
     took = time.monotonic() - began
@@ -109,12 +113,7 @@ def failure_on_a_kept_connection(call: Call, server: RawServer) -> Unavailable:
     """The error that a call ends with, soon, over the connection that an earlier one left."""
     asker = Asker(server.origin, PATIENT)
     assert asker.get().counts == Counts(succeeded=1)
-    began = time.monotonic()
-    error = error_of(call, asker)
-    took = time.monotonic() - began
-    asker.client.close()
-    assert isinstance(error, Unavailable)
-    assert took < SOON, f"{took:.1f} s"
+    error = failure_of(call, asker)
     assert server.accepted == 1
     return error
 
