@@ -31,6 +31,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Installs Azurite before the first test, whose time it is not to take; who starts it says why if it can't."""
     folders = {item.path.relative_to(HERE).parts[0] for item in session.items if HERE in item.path.parents}
-    if folders & ON_AZURITE:
+    if folders & ON_AZURITE and not session.config.option.collectonly:
         with suppress(ProcessFailed):
             ensure_installed()

@@ -57,7 +57,7 @@ COUNT_AWAITED = """(() => {
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Installs what is needed before the first test, whose time it is not to take; who lacks it says why."""
-    if any(HERE in item.path.parents for item in session.items):
+    if not session.config.option.collectonly and any(HERE in item.path.parents for item in session.items):
         for install in (axe.script, ensure_chromium, page_check.ensure_installed):
             with suppress(ProcessFailed):
                 install()

@@ -19,7 +19,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     Who needs it says why if it can't: it is a matter of theirs alone.
     """
-    if any(HERE in item.path.parents for item in session.items):
+    if not session.config.option.collectonly and any(HERE in item.path.parents for item in session.items):
         for install in (tools.python, tools.install_mono, languages.installed):
             with suppress(ProcessFailed):
                 install()
