@@ -21,12 +21,12 @@ from shared.model import OperationState
 from shared.queues import Queue
 from shared.redaction import redacted_id
 from shared.settings import Settings, load
+from shared.store import TABLES
 from tests.support.facts import POLLING
 from tests.support.http_server import Received, Reply, ScriptedServer
 from tests.support.parts import START, Parts, blob
 from tests.support.planted import Planted, everything_logged, show_all, stored, without
 
-TABLES = ("IngestionOperations", "IngestionBlobs", "OutstandingOperations")
 QUEUES = ("ingestion-operations", "ingestion-retries", "ingestion-polls")
 
 # Where a secret may stand, and why. All else is searched.
@@ -93,6 +93,9 @@ def adx() -> Iterator[PlannedAdx]:
 @pytest.fixture
 def tables(storage: Azurite) -> Iterator[TableServiceClient]:
     with TableServiceClient.from_connection_string(storage.connection_string) as client:
+        # What other tests have left outstanding would be due by this life's clock, too.
+        for name in TABLES:
+            client.delete_table(name)
         yield client
         for name in TABLES:
             client.delete_table(name)
