@@ -49,7 +49,8 @@ _LONGEST_ERROR_CODE = 200
 MOST_ROWS = 5
 """List rows of one operation."""
 
-_MOST_TRIES = 5
+_MOST_TRIES = 30
+"""Each time somebody else is done: an instance handles 24 messages at once, and all may be of one operation."""
 
 
 @dataclass(frozen=True, slots=True)
