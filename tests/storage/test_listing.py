@@ -1,7 +1,7 @@
 """List rows: what is listed of operations, at each step of their lives, and how they are found by it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -17,7 +17,7 @@ from shared.model import GIVEN_UP_AS, Counts, Operation, OperationState, RetrySt
 from shared.redrive_request import read_blobs_request
 from shared.store.list_rows import LONGEST_NAME
 from shared.store.listing import Filter, Listed
-from shared.store.tables import BadPosition, Table, deletion
+from shared.store.tables import BadPosition, Conflict, Table, Write, deletion
 from tests.support.parts import CLUSTER, START, Parts, blob
 
 A, B = (f"https://account.blob.core.windows.net/c/{name}.csv" for name in "ab")
@@ -241,6 +241,28 @@ def test_a_correction_moves_an_operation_to_its_new_state(parts: Parts) -> None:
     (copy,) = parts.listing.summary(Filter(), 10)
     assert (copy.state, copy.counts) == (OperationState.SUCCEEDED, Counts(1))
     assert parts.row(operation).state is OperationState.SUCCEEDED
+
+
+def test_a_correction_waits_for_as_many_others_as_an_instance_has_messages_in_hand(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.register("op", A)
+    parts.adx.says("op", blob(A, "Failed", "Transient"))
+    parts.tick()
+    (message,) = parts.retries()
+    parts.adx.says("op", blob(A, "Succeeded"))
+    write, others = Table.write, iter(range(23))
+    listed = parts.outstanding.list_rows._table  # noqa: SLF001
+
+    def write_after_others(table: Table, group: Sequence[Write]) -> list[str]:
+        if table is listed and next(others, None) is not None:
+            raise Conflict
+        return write(table, group)
+
+    monkeypatch.setattr(Table, "write", write_after_others)
+    parts.resubmitter.handle(message)
+    assert list_rows(parts) == listed_as("Succeeded")
+    assert next(others, None) is None
 
 
 @pytest.mark.parametrize("kind", ["all", "state"])
