@@ -1,16 +1,14 @@
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from local.azurite.installation import ensure_installed
-from local.processes import ProcessFailed
+from tests.support.beforehand import install_beforehand
 
-HERE = Path(__file__).parent
-ON_AZURITE = {"cli", "crash", "e2e", "page", "recipes", "storage"}
+ON_AZURITE = [Path(__file__).parent / each for each in ("cli", "crash", "e2e", "page", "recipes", "storage")]
 
 settings.register_profile(
     "tests",
@@ -29,8 +27,5 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Installs Azurite before the first test, whose time it is not to take; who starts it says why if it can't."""
-    folders = {item.path.relative_to(HERE).parts[0] for item in session.items if HERE in item.path.parents}
-    if folders & ON_AZURITE and not session.config.option.collectonly:
-        with suppress(ProcessFailed):
-            ensure_installed()
+    """Installs Azurite before the first test."""
+    install_beforehand(session, ON_AZURITE, ensure_installed)

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 
 from local.chromium import ensure_chromium
 from local.page_check import checks as page_check
-from local.processes import ProcessFailed
 from tests.page import axe, facts
 from tests.page.stand_in import StandIn, serving
+from tests.support.beforehand import install_beforehand
 
 HERE = Path(__file__).parent
 VIOLATIONS = "addEventListener('securitypolicyviolation', event => console.error('CSP: ' + event.violatedDirective))"
@@ -56,11 +55,8 @@ COUNT_AWAITED = """(() => {
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Installs what is needed before the first test, whose time it is not to take; who lacks it says why."""
-    if not session.config.option.collectonly and any(HERE in item.path.parents for item in session.items):
-        for install in (axe.script, ensure_chromium, page_check.ensure_installed):
-            with suppress(ProcessFailed):
-                install()
+    """Installs the browser, and what looks at the page and at its files, before the first test."""
+    install_beforehand(session, [HERE], axe.script, ensure_chromium, page_check.ensure_installed)
 
 
 @pytest.fixture(scope="session")
