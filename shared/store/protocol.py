@@ -21,15 +21,7 @@ from urllib.parse import quote, urlencode
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.core.pipeline import Pipeline
-from azure.core.pipeline.policies import (
-    ContentDecodePolicy,
-    DistributedTracingPolicy,
-    HttpLoggingPolicy,
-    NetworkTraceLoggingPolicy,
-    RedirectPolicy,
-    RequestIdPolicy,
-)
+from azure.core.pipeline import Pipeline, policies
 from azure.core.pipeline.transport import HttpRequest, HttpResponse
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
 from azure.data.tables._base_client import TransportWrapper
@@ -62,12 +54,12 @@ _ETAG = re.compile(r"^etag: *(.+?)\r?$", re.MULTILINE | re.IGNORECASE)
 _ERROR = re.compile(r"^\{.*\}", re.MULTILINE | re.DOTALL)
 
 _NOT_USED = (
-    ContentDecodePolicy,
-    DistributedTracingPolicy,
-    HttpLoggingPolicy,
-    NetworkTraceLoggingPolicy,
-    RedirectPolicy,
-    RequestIdPolicy,
+    policies.ContentDecodePolicy,
+    policies.DistributedTracingPolicy,
+    policies.HttpLoggingPolicy,
+    policies.NetworkTraceLoggingPolicy,
+    policies.RedirectPolicy,
+    policies.RequestIdPolicy,
 )
 """Policies that do nothing for what is sent here: it is read here, and never redirected, and nobody has a log of it."""
 
